@@ -1,0 +1,121 @@
+"""A reading of a message by rules: the baseline, and the fallback when the model's reading is unusable."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from vouchrec.agent.types import Act, Reading, Role, Span
+
+_RESTART = re.compile(
+    r"\b(?:start (?:over|again|afresh|fresh)|restart|reset|new (?:conversation|chat|search)|forget (?:all|everything)|scrap (?:that|all|everything)|clear (?:all|everything|the)|from scratch|clean slate)\b"
+)
+_PROFILE = re.compile(
+    r"\b(?:what do you (?:know|remember) about me|my (?:profile|tastes?|history|data)|(?:forget|remember) that i|what (?:have|did) i (?:like|liked|seen|told))"
+)
+_EXPLAIN = re.compile(
+    r"\b(?:why (?:that|this|the|did|do|would|is|not|these|those|number|would)|how come|what makes you|explain)\b|^why\b"
+)
+_COMPARE = re.compile(
+    r"\b(?:which (?:is|one|of)|compare|better[:,]?\s|\bvs\.?\b|versus|difference between|(?:first|second|third) or the)"
+)
+_ASK = re.compile(
+    r"\b(?:who (?:directed|made|wrote|stars?|is in|plays|acted|'s in)|who's in|how long is|how old is|when (?:was|did)|what(?:'s| is) (?:it|that|the .{3,30}) about|what year|is (?:it|that|the \w+ one) (?:\w+ ){0,2}(?:long|subtitled|scary|in|any good|good|sad|violent)|where (?:was|is) it|what language|tell me (?:more )?about)"
+)
+_SMALLTALK = re.compile(
+    r"^\W*(?:hi|hello|hey|yo|hiya|good (?:morning|evening|night|afternoon)|thanks|thank you|thx|ty|cheers|bye|goodbye|see you|ok|okay|cool|great|nice|lol|haha\w*|perfect|brilliant|sup|how are you)\b(?:\W+\w+){0,4}\W*$"
+)
+_OFF_TOPIC = re.compile(
+    r"\b(?:weather|ignore (?:all|your|previous|the)|system prompt|write (?:me )?(?:a |an |some )?(?:poem|essay|code|song|python)|capital of|\d+\s*[+*/x]\s*\d+|stock price|joke|recipe|translate)\b"
+)
+_SEEN = re.compile(r"\b(?:seen|saw|watched|already (?:know|read|played)|know (?:that|it) already|been there)\b")
+_LIKED = re.compile(
+    r"\b(?:love[ds]?|liked?|adore[ds]?|enjoy(?:ed)?|great|favou?rites?|rate|fan of|similar to|along the lines|into|big on|brilliant|amazing)\b"
+)
+_DISLIKED = re.compile(
+    r"\b(?:hate[ds]?|dislike[ds]?|(?:did|do|does|could|can)(?:n['’]?t| not) (?:really )?(?:like|stand|love|enjoy|care|get into)|left me cold|bor(?:ed|ing)|awful|terrible|meh|overrated|less like|not a fan|unlike|rubbish|not for me|sick of|tired of|nothing like|not like)\b"
+)
+_NEGATION = re.compile(
+    r"\b(?:no|not|nothing|without|except|excluding|avoid|minus|never|neither|nor|anything but|anyone but|other than|hates?|(?:don|doesn|didn|isn|aren|won|can)['’]?t|hold the|skip|zero|less|can['’]?t stand|no more|rather than|instead of|sick of|tired of|none of)\b"
+)
+_SOFT = re.compile(
+    r"\b(?:maybe|perhaps|ideally|preferably|prefer|if possible|a bit|kind ?of|sort ?of|would be nice|bonus)\b"
+)
+_CONTRAST = re.compile(r"\b(?:but|however|though|although|yet|instead|while)\b|[.;!?]")
+_MORE = re.compile(r"\b(?:more|another|other|others|else|different|next|again|instead)\b")
+_WANTS = re.compile(
+    r"\b(?:want|need|looking|recommend|suggest|something|anything|find|show me|give me|fancy|in the mood|what should|any(?:one)? good|got any|how about|after)\b|\?$"
+)
+
+
+def read_by_rules(text: str, spans: Sequence[Span], *, shown: int) -> Reading:
+    """Return the act and the role of each span, by patterns around the spans."""
+    lowered = text.casefold().replace("’", "'")
+    roles = tuple(_role(lowered, span, spans) for span in spans)
+    return Reading(_act(lowered, spans, roles, shown), roles)
+
+
+def _act(text: str, spans: Sequence[Span], roles: Sequence[Role], shown: int) -> Act:
+    for pattern, act in (
+        (_OFF_TOPIC, "off_topic"),
+        (_RESTART, "restart"),
+        (_PROFILE, "profile"),
+        (_EXPLAIN, "explain"),
+        (_ASK, "ask_item"),
+    ):
+        if pattern.search(text):
+            return act
+    if _COMPARE.search(text) and sum(s.is_item for s in spans) >= 2:
+        return "compare"
+    if not spans:
+        if _SMALLTALK.match(text.strip()):
+            return "smalltalk"
+        if shown and _MORE.search(text):
+            return "critique"
+        return "recommend" if _WANTS.search(text) or len(text.split()) >= 4 else "unclear"
+    only_items = all(s.is_item for s in spans)
+    if only_items and all(r in ("like", "dislike", "seen") for r in roles) and not _WANTS.search(text):
+        return "feedback" if shown or "seen" in roles else "recommend"
+    return "critique" if shown else "recommend"
+
+
+def _role(text: str, span: Span, spans: Sequence[Span]) -> Role:
+    before = _clause_before(text, span, spans)
+    after = _clause_after(text, span, spans)
+    if span.is_item:
+        return _item_role(text, before, after)
+    if span.kind == "count":
+        return "must"
+    if _NEGATION.search(before):
+        return "exclude"
+    return "prefer" if _SOFT.search(before) or span.kind in ("moods", "themes") else "must"
+
+
+def _item_role(text: str, before: str, after: str) -> Role:
+    if _DISLIKED.search(before) or _DISLIKED.search(after):
+        return "dislike"
+    if _SEEN.search(before) or _SEEN.search(after):
+        return "seen"
+    if re.search(r"\b(?:not|don't want|no) (?:that|the|this|it)?\s*$", before):
+        return "dislike"
+    if _EXPLAIN.search(text) or _ASK.search(text):
+        return "about"
+    if _LIKED.search(before) or _LIKED.search(after) or re.search(r"\b(?:like|as)\s*$", before):
+        return "like"
+    return "like"
+
+
+def _clause_before(text: str, span: Span, spans: Sequence[Span]) -> str:
+    """Text between the last contrast word and the span; other spans stay, so that lists share their negation."""
+    start = 0
+    for m in _CONTRAST.finditer(text, 0, span.start):
+        if not any(s.start < m.end() and m.start() < s.end for s in spans):
+            start = m.end()
+    return text[start : span.start]
+
+
+def _clause_after(text: str, span: Span, spans: Sequence[Span]) -> str:
+    """Text from the span to the next contrast word, comma or span."""
+    stop = min((s.start for s in spans if s.start >= span.end), default=len(text))
+    m = _CONTRAST.search(text, span.end, stop) or re.compile(",").search(text, span.end, stop)
+    return text[span.end : m.start() if m else stop]

@@ -1,0 +1,144 @@
+"""verify(): find every name, number and category in a finished text and check each against the evidence.
+
+The plan was true by construction; this catches what the wording added.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from vouchrec.agent.gazetteer import LONGEST_NAME, Gazetteer
+from vouchrec.agent.plan import KIND_OF, Plan
+from vouchrec.agent.types import Claim, Verdict
+from vouchrec.agent.words import common_words, tokenize
+from vouchrec.retrieval.catalogue import Catalogue, fold
+from vouchrec.retrieval.types import Recommendation
+
+_NUMBER = re.compile(r"\d+(?:[.,]\d+)?")
+_UNPROVABLE = re.compile(
+    r"\b(?:award\w*|oscars?|nominat\w+|winning|acclaim\w*|critics?|box office|blockbuster|masterpiece|classic|best|greatest|"
+    r"finest|top[- ]rated|famous|popular|everyone|everybody|universally|based on|true story|sequel|prequel|remake|trilogy|"
+    r"franchise|debut|legendary|iconic|beloved|underrated|hit|won|must[- ]see|perfect(?:ly)?|guarantee\w*|"
+    r"you(?:'ll| will) (?:love|adore)|never fails?)\b",
+    re.IGNORECASE,
+)
+_BRACKETS = re.compile(r"\[\[|\]\]|<\||\|>")
+
+
+@dataclass(frozen=True, slots=True)
+class Verdicts:
+    """The claims of a text, and what in it nothing supports.
+
+    Attributes:
+        unsupported: The offending words with their kind, for instance `person: Tom Hanks`.
+    """
+
+    claims: tuple[Claim, ...]
+    unsupported: tuple[str, ...]
+
+    @property
+    def verified(self) -> bool:
+        """True when every claim is supported and nothing else is stated."""
+        return not self.unsupported and all(c.verdict == "supported" for c in self.claims)
+
+
+class Verifier:
+    """Checks texts against one open catalogue; safe to share between threads."""
+
+    def __init__(self, catalogue: Catalogue, gazetteer: Gazetteer) -> None:
+        self._catalogue = catalogue
+        self._gazetteer = gazetteer
+
+    def verify(self, text: str, plan: Plan, recommendation: Recommendation) -> Verdicts:
+        """Check a rendered reason: its planned claims against the score and the record, and everything else in its words."""
+        claims = tuple(
+            self._claim(entry.kind, entry.reference, entry.value, plan, recommendation) for entry in plan.entries
+        )
+        return Verdicts(claims, tuple(self._unsupported(text, plan)))
+
+    def _claim(self, kind: str, reference: str, value: str, plan: Plan, recommendation: Recommendation) -> Claim:
+        """Check one planned statement afresh against the evidence, not against the plan."""
+        name = reference.strip("[]")
+        subject, _, attribute = name.partition(".")
+        proven = False
+        if kind == "cause":
+            item = plan.liked[int(subject.removeprefix("liked")) - 1]
+            proven = any(c.item.id == item.id and c.value > 0 for c in recommendation.evidence.contributions[:2])
+        elif kind == "similar":
+            item = plan.liked[int(subject.removeprefix("liked")) - 1]
+            proven = any(other.id == item.id for other, _ in recommendation.evidence.similar)
+        elif attribute:
+            holders = [recommendation.item]
+            if subject.startswith("liked"):
+                holders.append(plan.liked[int(subject.removeprefix("liked")) - 1])
+            proven = all(self._has(holder.values(attribute), value) for holder in holders)
+            if kind == "match":
+                proven = proven and any(c.attribute == attribute for c, _ in recommendation.evidence.matched)
+        verdict: Verdict = "supported" if proven else "refuted"
+        return Claim(value, KIND_OF[kind], name, verdict)
+
+    def _has(self, own: Sequence[str], rendered: str) -> bool:
+        """Return whether each of the rendered values is one of the item's own."""
+        rest = fold(rendered)
+        for value in sorted(own, key=len, reverse=True):
+            rest = rest.replace(fold(value), " ")
+        units = {fold(a.unit) for a in self._catalogue.domain.attributes}
+        return not [w for w in re.findall(r"\w+", rest) if w != "and" and w not in units]
+
+    def _unsupported(self, text: str, plan: Plan) -> list[str]:
+        found = [f"format: {m.group()}" for m in _BRACKETS.finditer(text)]
+        free = text
+        for value in sorted({*plan.values().values()}, key=len, reverse=True):
+            # What the references brought is checked by the claims; what is left is the wording's own.
+            free = re.sub(rf"(?<!\w){re.escape(value)}(?!\w)", " \u25a1 ", free, flags=re.IGNORECASE)
+        found += [f"number: {m.group()}" for m in _NUMBER.finditer(free)]
+        found += [f"praise: {m.group()}" for m in _UNPROVABLE.finditer(free)]
+        found += self._names(free, plan)
+        return found
+
+    def _names(self, free: str, plan: Plan) -> list[str]:
+        """Names and categories in the free wording that the recommended item does not have."""
+        tokens = tokenize(free)
+        found: list[str] = []
+        position = 0
+        while position < len(tokens):
+            step = 1
+            for length in range(min(LONGEST_NAME, len(tokens) - position), 0, -1):
+                words = tokens[position : position + length]
+                key = tuple(w.folded for w in words)
+                entry = self._gazetteer.get(key)
+                if entry is None:
+                    continue
+                surface = free[words[0].start : words[-1].end]
+                problem = self._problem(key, surface, free, words[0].start, plan)
+                if problem:
+                    found.append(problem)
+                    step = length
+                    break
+            position += step
+        return found
+
+    def _problem(self, key: tuple[str, ...], surface: str, free: str, start: int, plan: Plan) -> str:
+        entry = self._gazetteer.get(key)
+        if entry is None:
+            return ""
+        named = surface[:1].isupper() and not _starts_sentence(free, start)
+        if entry.people and (len(key) > 1 or named):
+            return f"person: {surface}"
+        if entry.items and ((len(key) > 1 and named) or not self._gazetteer.is_common(key)):
+            return f"title: {surface}"
+        for attribute_name, constraints in entry.values:
+            attribute = self._catalogue.domain.attribute(attribute_name)
+            if attribute is None or (not attribute.strict and len(key) == 1 and key[0] in common_words()):
+                continue  # "family", "dark": ordinary words outside the strict attributes
+            own = {fold(v) for v in plan.item.values(attribute_name)}
+            if not any(fold(v) in own for c in constraints for v in c.values()):
+                return f"{attribute.label}: {surface}"
+        return ""
+
+
+def _starts_sentence(text: str, start: int) -> bool:
+    before = text[:start].rstrip()
+    return not before or before[-1] in ".!?:\u25a1"

@@ -1,0 +1,281 @@
+"""Authored messages and reasons -> training examples, through the very linker and prompts that serving uses.
+
+A message is written with its annotation in place: `something like {Alien|title|like} but {funny|moods|prefer}`. Names are
+exchanged for others of the catalogue, the plain text is linked again, and each linked span takes the role of the annotation that
+it overlaps; a span that no annotation covers is `ignore`. So the model learns on the linker's real output, its mistakes included.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from vouchrec.agent.link import Linker, Screen
+from vouchrec.agent.llm.base import Message
+from vouchrec.agent.plan import join
+from vouchrec.agent.prompts import Planned, reason_prompt, understand_prompt, write_reading
+from vouchrec.agent.types import ACTS, ITEM_ROLES, VALUE_ROLES, Act, Reading, Role, Span
+from vouchrec.retrieval.catalogue import Catalogue
+from vouchrec.retrieval.domain import Attribute
+from vouchrec.retrieval.errors import DataFileError
+from vouchrec.retrieval.types import Item
+
+AUTHORED = Path(__file__).parent / "data"
+_MARK = re.compile(r"\{([^|{}]*)\|([^|{}]*)\|([^|{}]*)\}")
+_REFERENCE = re.compile(r"^\[\[(rec1|liked[123])(?:\.([a-z_]+))?\]\]$")
+_MIN_OVERLAP = 0.4
+"""Overlap (intersection over union of characters) from which a linked span takes an annotation's role."""
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """One prompt with the answer to learn.
+
+    Attributes:
+        skill: `understand` or `reason`.
+        group: Authored line it was made from; a split never parts one.
+    """
+
+    skill: str
+    group: str
+    messages: tuple[Message, ...]
+    answer: str
+
+
+@dataclass(frozen=True, slots=True)
+class Annotation:
+    """A marked part of an authored message."""
+
+    start: int
+    end: int
+    kind: str
+    role: str
+
+
+@dataclass(frozen=True, slots=True)
+class AuthoredTurn:
+    """One authored message: plain text, annotations, act, items on the screen, and the message before."""
+
+    group: str
+    text: str
+    annotations: tuple[Annotation, ...]
+    act: Act
+    shown: int
+    before: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class AuthoredReason:
+    """One authored reason with its plan of (kind, reference)."""
+
+    group: str
+    plan: tuple[tuple[str, str], ...]
+    text: str
+
+
+# ---- reading ----------------------------------------------------------------------------------------------------
+
+
+def read_messages(paths: Sequence[Path]) -> list[AuthoredTurn]:
+    """Read authored message files.
+
+    Raises:
+        DataFileError: A line is not valid; with file and row.
+    """
+    turns: list[AuthoredTurn] = []
+    for path in paths:
+        for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
+            if not line.strip():
+                continue
+            before = ""
+            for raw in json.loads(line)["turns"]:
+                text, annotations = parse_annotation(raw["text"])
+                bad = [a for a in annotations if a.role not in (*ITEM_ROLES, *VALUE_ROLES)]
+                if raw["act"] not in ACTS or bad:
+                    raise DataFileError(path, f"unknown act or role in {raw!r:.80}", row=number)
+                turns.append(
+                    AuthoredTurn(f"{path.stem}:{number}", text, annotations, raw["act"], int(raw["shown"]), before)
+                )
+                before = text
+    return turns
+
+
+def read_reasons(paths: Sequence[Path]) -> list[AuthoredReason]:
+    """Read authored reason files.
+
+    Raises:
+        DataFileError: A reference is malformed; with file and row.
+    """
+    found: list[AuthoredReason] = []
+    for path in paths:
+        for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
+            if not line.strip():
+                continue
+            record = json.loads(line)
+            plan = tuple((str(kind), str(reference)) for kind, reference in record["plan"])
+            if any(not _REFERENCE.match(reference) for _, reference in plan):
+                raise DataFileError(path, "malformed reference", row=number, field="plan")
+            found.append(AuthoredReason(f"{path.stem}:{number}", plan, record["reason"]))
+    return found
+
+
+def parse_annotation(marked: str) -> tuple[str, tuple[Annotation, ...]]:
+    """Return the plain text of a marked message and its annotations."""
+    text, position = "", 0
+    found: list[Annotation] = []
+    for m in _MARK.finditer(marked):
+        text += marked[position : m.start()]
+        found.append(Annotation(len(text), len(text) + len(m[1]), m[2].strip(), m[3].strip()))
+        text += m[1]
+        position = m.end()
+    return text + marked[position:], tuple(found)
+
+
+# ---- variation --------------------------------------------------------------------------------------------------
+
+
+class Names:
+    """Names of a catalogue to put in place of authored ones, alike in form."""
+
+    def __init__(self, catalogue: Catalogue) -> None:
+        self._titles = [name for item in catalogue.items for name in (item.title, item.title, *item.aliases[:1])]
+        self._people = sorted(
+            {p for a in catalogue.domain.people for item in catalogue.items for p in item.values(a.name)}
+        )
+        self._surfaces: dict[tuple[str, str], list[str]] = {}
+        self._known: dict[str, set[str]] = {}
+        for attribute in catalogue.domain.attributes:
+            if attribute.kind == "list" and not attribute.people:
+                self._collect(attribute, catalogue)
+
+    def _collect(self, attribute: Attribute, catalogue: Catalogue) -> None:
+        values = [v for v, count in catalogue.values(attribute.name).items() if count >= 2]
+        self._known[attribute.name] = {*values, *attribute.synonyms}
+        for surface in (*values, *attribute.synonyms):
+            origin = "value" if surface in values else "synonym"
+            self._surfaces.setdefault((attribute.name, _form(surface, origin, attribute)), []).append(surface)
+
+    def alike(self, kind: str, surface: str, rng: random.Random) -> str | None:
+        """Return another name of the same kind and form, or None when the kind is not exchanged (numbers, references)."""
+        if kind == "title":
+            chosen = rng.choice(self._titles)
+        elif kind == "person":
+            chosen = rng.choice(self._people)
+        elif kind in self._known:
+            folded = surface.casefold()
+            if folded not in self._known[kind]:
+                return None
+            origins = ("value", "synonym")
+            pools = [p for (k, form), p in self._surfaces.items() if k == kind and folded in p for _ in origins[:1]]
+            chosen = rng.choice(pools[0]) if pools else surface
+            if kind in ("countries", "languages") and surface[:1].isupper():
+                chosen = chosen.title()
+        else:
+            return None
+        return chosen.lower() if surface.islower() else chosen
+
+
+def _form(surface: str, origin: str, attribute: Attribute) -> str:
+    """A coarse grammatical form, so that an exchange reads right: plural or not, one word or several, value or synonym."""
+    kind = origin if attribute.single else "any"
+    return f"{kind}/{'plural' if surface.endswith('s') else 'plain'}/{'in' if surface.startswith('in ') else ''}/{' ' in surface}"
+
+
+def vary(turn: AuthoredTurn, names: Names, rng: random.Random, *, rate: float) -> AuthoredTurn:
+    """Return the message with each name exchanged with probability `rate`."""
+    text, position = "", 0
+    found: list[Annotation] = []
+    for a in turn.annotations:
+        surface = turn.text[a.start : a.end]
+        if a.role != "ignore" and rng.random() < rate:
+            surface = names.alike(a.kind, surface, rng) or surface
+        text += turn.text[position : a.start]
+        found.append(Annotation(len(text), len(text) + len(surface), a.kind, a.role))
+        text += surface
+        position = a.end
+    text += turn.text[position:]
+    return AuthoredTurn(turn.group, text, tuple(found), turn.act, turn.shown, turn.before)
+
+
+def misspell(text: str, rng: random.Random) -> str:
+    """Return a text with one typing error: two letters exchanged, one dropped or one doubled."""
+    at = rng.randrange(1, max(2, len(text) - 2))
+    kind = rng.random()
+    if kind < 0.4:
+        return text[:at] + text[at + 1 : at + 2] + text[at : at + 1] + text[at + 2 :]
+    return text[:at] + text[at + 1 :] if kind < 0.7 else text[:at] + text[at] + text[at:]
+
+
+# ---- examples ---------------------------------------------------------------------------------------------------
+
+
+def understanding_examples(
+    turns: Sequence[AuthoredTurn], linker: Linker, *, copies: int, seed: int, rate: float = 0.75
+) -> Iterator[Example]:
+    """Yield examples of reading messages: each authored turn as written, then copies with other names."""
+    rng = random.Random(seed)
+    names = Names(linker.catalogue)
+    ids = [item.id for item in linker.catalogue.items]
+    for copy in range(copies):
+        for turn in turns:
+            varied = turn if copy == 0 else vary(turn, names, rng, rate=rate)
+            shown = tuple(rng.sample(ids, min(turn.shown, len(ids))))
+            focus = shown[0] if len(shown) == 1 else None
+            yield understanding_example(varied, linker, Screen(shown, focus))
+
+
+def understanding_example(turn: AuthoredTurn, linker: Linker, screen: Screen) -> Example:
+    """Return one example: the message linked as in serving, with roles by overlap with the annotation."""
+    spans = linker.link(turn.text, screen)
+    roles = tuple(role_of(span, turn.annotations) for span in spans)
+    prompt = understand_prompt(turn.text, spans, shown=turn.shown, before=turn.before)
+    return Example("understand", turn.group, tuple(prompt), write_reading(Reading(turn.act, roles)))
+
+
+def role_of(span: Span, annotations: Sequence[Annotation]) -> Role:
+    """Return the role of a linked span: that of the annotation it overlaps most, or `ignore`."""
+    best, role = 0.0, "ignore"
+    for a in annotations:
+        shared = min(span.end, a.end) - max(span.start, a.start)
+        union = max(span.end, a.end) - min(span.start, a.start)
+        if shared > 0 and shared / union > best:
+            best, role = shared / union, a.role
+    if best < _MIN_OVERLAP:
+        return "ignore"
+    return next((r for r in span.roles if r == role), "ignore")
+
+
+def reason_examples(
+    reasons: Sequence[AuthoredReason], catalogue: Catalogue, *, copies: int, seed: int
+) -> Iterator[Example]:
+    """Yield examples of wording reasons: each authored reason with the values of different items in its plan."""
+    rng = random.Random(seed)
+    for _ in range(copies):
+        for reason in reasons:
+            plan = tuple(
+                Planned(kind, reference, _example_value(reference, rng.choice(catalogue.items), catalogue, rng))
+                for kind, reference in reason.plan
+            )
+            yield Example("reason", reason.group, tuple(reason_prompt(plan)), reason.text)
+
+
+def _example_value(reference: str, item: Item, catalogue: Catalogue, rng: random.Random) -> str:
+    match = _REFERENCE.match(reference)
+    name = match[2] if match else None
+    if not name:
+        return item.title
+    values = item.values(name) or (name,)
+    attribute = catalogue.domain.attribute(name)
+    unit = f" {attribute.unit}" if attribute and attribute.unit else ""
+    return join(rng.sample(values, min(len(values), rng.choice((1, 1, 2))))) + unit
+
+
+def split_groups(groups: Sequence[str], *, held_out: float, seed: int) -> set[str]:
+    """Return the authored lines that are kept for validation."""
+    unique = sorted(set(groups))
+    random.Random(seed).shuffle(unique)
+    return set(unique[: round(len(unique) * held_out)])

@@ -1,0 +1,315 @@
+"""Fine-tuning: examples -> a LoRA adapter on a causal language model, completion-only loss, packed sequences.
+
+Run as `python -m vouchrec.finetune.tune --base DIR --out DIR --minutes 20`; the examples are made from the authored data and the
+built-in catalogue.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import logging
+import math
+import random
+import shutil
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import cast
+
+import numpy as np
+import torch
+from accelerate import Accelerator
+from accelerate.utils import set_seed
+from tqdm import tqdm
+from transformers import PreTrainedModel, PreTrainedTokenizerFast
+
+from vouchrec.agent.link import Linker
+from vouchrec.agent.llm.local import MARK, load_base, load_tokenizer
+from vouchrec.agent.llm.base import Message
+from vouchrec.finetune.examples import (
+    AUTHORED,
+    Example,
+    read_messages,
+    read_reasons,
+    reason_examples,
+    split_groups,
+    understanding_examples,
+)
+from vouchrec.finetune.lora import LoraDials, add_lora, trainable_parameters
+from vouchrec.retrieval.build import builtin_domain, builtin_items
+from vouchrec.retrieval.catalogue import Catalogue
+
+log = logging.getLogger(__name__)
+IGNORE = -100
+"""Label of tokens that are not learned."""
+
+
+@dataclass(frozen=True, slots=True)
+class TuneConfig:
+    """One fine-tuning run.
+
+    Attributes:
+        base: Folder or name of the base model.
+        out: Folder of the finished adapter.
+        minutes: Wall-clock budget.
+        rate: Peak learning rate.
+        length: Tokens of one packed sequence.
+        batch: Sequences of one optimizer step.
+        held_out: Fraction of authored lines kept for validation.
+    """
+
+    base: str
+    out: Path
+    minutes: float = 20.0
+    rate: float = 2e-3
+    warmup: int = 30
+    length: int = 512
+    batch: int = 6
+    copies: int = 12
+    held_out: float = 0.08
+    seed: int = 1
+    dials: LoraDials = field(default_factory=LoraDials)
+
+
+@dataclass(frozen=True, slots=True)
+class Encoded:
+    """Token ids of one example and its labels (-100 where the prompt is)."""
+
+    ids: tuple[int, ...]
+    labels: tuple[int, ...]
+
+
+def encode(tokenizer: PreTrainedTokenizerFast, example: Example) -> Encoded:
+    """Render an example through the chat template; only the answer and its end token are learned."""
+    prompt = _render(tokenizer, example.messages, open_turn=True)
+    whole = _render(tokenizer, (*example.messages, Message("assistant", example.answer)), open_turn=False)
+    start = len(tokenizer.encode(prompt, add_special_tokens=False))
+    ids = tokenizer.encode(whole, add_special_tokens=False)
+    return Encoded(tuple(ids), tuple([IGNORE] * start + ids[start:]))
+
+
+def _render(tokenizer: PreTrainedTokenizerFast, messages: Sequence[Message], *, open_turn: bool) -> str:
+    chat = [{"role": m.role, "content": m.content} for m in messages]
+    return cast("str", tokenizer.apply_chat_template(chat, add_generation_prompt=open_turn, tokenize=False))
+
+
+def pack(
+    examples: Sequence[Encoded], length: int, rng: random.Random
+) -> Iterator[tuple[torch.Tensor, torch.Tensor, torch.Tensor]]:
+    """Yield (ids, labels, positions), each (length,) int64: shuffled examples laid end to end, none cut; the rest is padding.
+
+    Positions begin anew at every example.
+    """
+    order = list(range(len(examples)))
+    rng.shuffle(order)
+    ids: list[int] = []
+    labels: list[int] = []
+    positions: list[int] = []
+    for index in order:
+        example = examples[index]
+        if len(example.ids) > length:
+            continue
+        if len(ids) + len(example.ids) > length:
+            yield _padded(ids, labels, positions, length)
+            ids, labels, positions = [], [], []
+        ids.extend(example.ids)
+        labels.extend(example.labels)
+        positions.extend(range(len(example.ids)))
+    if ids:
+        yield _padded(ids, labels, positions, length)
+
+
+def _padded(ids: list[int], labels: list[int], positions: list[int], length: int) -> tuple[torch.Tensor, ...]:  # type: ignore[override]
+    room = length - len(ids)
+    return (
+        torch.tensor(ids + [0] * room),
+        torch.tensor(labels + [IGNORE] * room),
+        torch.tensor(positions + list(range(room))),
+    )
+
+
+def tune(config: TuneConfig, train: Sequence[Example], validation: Sequence[Example]) -> dict[str, float]:
+    """Train an adapter, save it with its log, and return its final validation losses by skill.
+
+    The finished adapter appears under its name only when it is whole.
+
+    Raises:
+        ModelError: The base can't be loaded.
+        ConfigError: The dials don't fit the base.
+    """
+    set_seed(config.seed)
+    accelerator = Accelerator(mixed_precision="bf16")
+    tokenizer = load_tokenizer(config.base)
+    base = load_base(config.base, torch.float32)
+    model = add_lora(base, tokenizer, config.dials)
+    log.info("trainable %s of %s parameters", *trainable_parameters(model))
+    parameters = [p for p in model.parameters() if p.requires_grad]
+    optimizer = torch.optim.AdamW(parameters, lr=config.rate, weight_decay=0.0, betas=(0.9, 0.98))
+    prepared, optimizer = accelerator.prepare(model, optimizer)
+    encoded = [encode(tokenizer, e) for e in tqdm(train, desc="encoding", leave=False)]
+    by_skill = {
+        skill: [encode(tokenizer, e) for e in validation if e.skill == skill] for skill in ("understand", "reason")
+    }
+    history = _run(config, accelerator, prepared, optimizer, encoded, by_skill)
+    losses = {skill: evaluate(prepared, examples, config.length) for skill, examples in by_skill.items() if examples}
+    _save(config, cast("PreTrainedModel", accelerator.unwrap_model(prepared)), history, losses)
+    return losses
+
+
+def _run(
+    config: TuneConfig,
+    accelerator: Accelerator,
+    model: torch.nn.Module,
+    optimizer: torch.optim.Optimizer,
+    examples: Sequence[Encoded],
+    validation: dict[str, list[Encoded]],
+) -> list[dict[str, float]]:
+    rng = random.Random(config.seed)
+    history: list[dict[str, float]] = []
+    started, step, tokens = time.monotonic(), 0, 0
+    batch: list[tuple[torch.Tensor, torch.Tensor, torch.Tensor]] = []
+    model.train()
+    with tqdm(total=round(config.minutes * 60), desc="fine-tuning", unit="s") as bar:
+        while (done := (time.monotonic() - started) / (config.minutes * 60)) < 1:
+            for row in pack(examples, config.length, rng):
+                batch.append(row)
+                if len(batch) < config.batch:
+                    continue
+                done = (time.monotonic() - started) / (config.minutes * 60)
+                if done >= 1:
+                    break
+                for group in optimizer.param_groups:
+                    group["lr"] = rate_at(done, step, config)
+                loss = _step(accelerator, model, optimizer, batch)
+                tokens += sum(int((r[1] != IGNORE).sum()) for r in batch)
+                batch = []
+                step += 1
+                bar.update(min(bar.total, round(time.monotonic() - started)) - bar.n)
+                bar.set_postfix(loss=f"{loss:.3f}", step=step)
+                if step % 20 == 0:
+                    history.append(
+                        {"step": step, "seconds": time.monotonic() - started, "loss": loss, "answer_tokens": tokens}
+                    )
+                if step % 200 == 0:
+                    history[-1] |= {
+                        f"valid_{k}": evaluate(model, v[:400], config.length) for k, v in validation.items() if v
+                    }
+                    log.info("%s", history[-1])
+    return history
+
+
+def rate_at(done: float, step: int, config: TuneConfig) -> float:
+    """Return the learning rate: linear warm-up over steps, then a cosine over the budget."""
+    return (
+        config.rate
+        * min(1.0, (step + 1) / config.warmup)
+        * (0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * min(1.0, done))))
+    )
+
+
+def _step(
+    accelerator: Accelerator,
+    model: torch.nn.Module,
+    optimizer: torch.optim.Optimizer,
+    batch: Sequence[tuple[torch.Tensor, torch.Tensor, torch.Tensor]],
+) -> float:
+    ids, labels, positions = (torch.stack(part) for part in zip(*batch, strict=True))
+    with accelerator.autocast():
+        loss = answer_loss(model, ids, labels, positions)
+    accelerator.backward(loss)
+    accelerator.clip_grad_norm_(model.parameters(), 1.0)
+    optimizer.step()
+    optimizer.zero_grad()
+    return float(loss.detach())
+
+
+def answer_loss(
+    model: torch.nn.Module, ids: torch.Tensor, labels: torch.Tensor, positions: torch.Tensor
+) -> torch.Tensor:
+    """Return the mean cross-entropy over answer tokens; examples packed together do not see one another."""
+    mask = example_mask(positions)
+    logits = model(input_ids=ids, position_ids=positions, attention_mask=mask).logits[:, :-1]
+    return torch.nn.functional.cross_entropy(
+        logits.reshape(-1, logits.shape[-1]).float(), labels[:, 1:].reshape(-1), ignore_index=IGNORE
+    )
+
+
+def example_mask(positions: torch.Tensor) -> torch.Tensor:
+    """Return (batch, 1, length, length) bool: a token sees itself and the earlier tokens of its own example."""
+    examples = (positions == 0).cumsum(dim=1)
+    same = examples[:, :, None] == examples[:, None, :]
+    causal = torch.ones(positions.shape[1], positions.shape[1], dtype=torch.bool, device=positions.device).tril()
+    return (same & causal)[:, None]
+
+
+def evaluate(model: torch.nn.Module, examples: Sequence[Encoded], length: int) -> float:
+    """Return the mean loss per answer token over examples."""
+    was_training = model.training
+    model.eval()
+    total, count = 0.0, 0
+    with torch.inference_mode():
+        for ids, labels, positions in pack(examples, length, random.Random(0)):
+            learned = int((labels[1:] != IGNORE).sum())
+            total += learned * float(answer_loss(model, ids[None], labels[None], positions[None]))
+            count += learned
+    model.train(was_training)
+    return total / max(1, count)
+
+
+def _save(
+    config: TuneConfig, model: PreTrainedModel, history: list[dict[str, float]], losses: dict[str, float]
+) -> None:
+    temporary = config.out.with_name(config.out.name + ".tmp")
+    shutil.rmtree(temporary, ignore_errors=True)
+    model.to(torch.bfloat16).save_pretrained(str(temporary))
+    (temporary / MARK).write_text(json.dumps({"specialist": True, "format": 1}) + "\n", encoding="utf-8")
+    settings = {k: str(v) if isinstance(v, Path) else v for k, v in asdict(config).items()}
+    report = {"config": settings, "validation_loss": losses, "history": history}
+    (temporary / "training.json").write_text(json.dumps(report, indent=1), encoding="utf-8")
+    shutil.rmtree(config.out, ignore_errors=True)
+    temporary.replace(config.out)
+
+
+def authored_examples(*, copies: int, held_out: float, seed: int) -> tuple[list[Example], list[Example]]:
+    """Return (train, validation) examples from the authored data over the built-in catalogue, split by authored line."""
+    catalogue = Catalogue(builtin_items(), builtin_domain())
+    linker = Linker(catalogue, np.zeros(len(catalogue), np.float32))
+    turns = read_messages(sorted(AUTHORED.glob("messages_*.jsonl")))
+    reasons = read_reasons(sorted(AUTHORED.glob("reasons_*.jsonl")))
+    kept = split_groups([x.group for x in (*turns, *reasons)], held_out=held_out, seed=seed)
+    train = list(understanding_examples([t for t in turns if t.group not in kept], linker, copies=copies, seed=seed))
+    train += reason_examples([r for r in reasons if r.group not in kept], catalogue, copies=copies, seed=seed)
+    validation = list(understanding_examples([t for t in turns if t.group in kept], linker, copies=1, seed=seed))
+    validation += reason_examples([r for r in reasons if r.group in kept], catalogue, copies=2, seed=seed)
+    return train, validation
+
+
+def main() -> None:
+    """Train from the command line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.ArgumentDefaultsHelpFormatter)
+    parser.add_argument("--base", required=True, help="folder of the base model")
+    parser.add_argument("--out", required=True, type=Path, help="folder of the adapter")
+    parser.add_argument("--minutes", type=float, default=20.0)
+    parser.add_argument("--rank", type=int, default=16)
+    parser.add_argument("--rate", type=float, default=2e-3)
+    parser.add_argument("--copies", type=int, default=12, help="variants of every authored line")
+    parser.add_argument("--seed", type=int, default=1)
+    options = parser.parse_args()
+    logging.basicConfig(level=logging.INFO)
+    train, validation = authored_examples(copies=options.copies, held_out=0.08, seed=options.seed)
+    config = TuneConfig(
+        base=options.base,
+        out=options.out,
+        minutes=options.minutes,
+        rate=options.rate,
+        copies=options.copies,
+        seed=options.seed,
+        dials=LoraDials(rank=options.rank),
+    )
+    log.info("%s", tune(config, train, validation))
+
+
+if __name__ == "__main__":
+    main()

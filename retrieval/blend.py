@@ -1,0 +1,58 @@
+"""How the sources are scaled and weighed into one score. The only place where weights stand.
+
+The weights are set by hand (see docs/conventions.md); `evals` measures them, and a learned blend may replace the table.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from vouchrec.retrieval.types import SOURCES, ItemVector, Source
+
+
+@dataclass(frozen=True, slots=True)
+class Weights:
+    """Weight per source; every source is scaled to about [0, 1] first (signed ones to [-1, 1])."""
+
+    semantic: float = 1.0
+    lexical: float = 0.35
+    collaborative: float = 0.9
+    neighbours: float = 0.6
+    match: float = 0.7
+    popularity: float = 0.15
+    recency: float = 0.03
+
+    def of(self, source: Source) -> float:
+        """Return one weight."""
+        return float(getattr(self, source))
+
+
+def unit_scale(scores: ItemVector) -> tuple[ItemVector, float]:
+    """Scale scores so that the largest absolute value is 1; return them with the factor used (1.0 for all zeros)."""
+    top = float(np.abs(scores).max(initial=0.0))
+    factor = 1.0 / top if top > 0 else 1.0
+    return (scores * factor).astype(np.float32), factor
+
+
+def semantic_scale(cosines: ItemVector) -> ItemVector:
+    """Scale cosines of a wish with items: 0 at or below 0.1, 1 at 0.7, linear between, the range MiniLM really uses."""
+    return np.clip((cosines - 0.1) / 0.6, 0.0, 1.0).astype(np.float32)
+
+
+def blend(scores: Mapping[Source, npt.NDArray[np.float32]], weights: Weights) -> npt.NDArray[np.float32]:
+    """Return the sum over sources of weight times score, (n,) float32."""
+    total = np.zeros(len(next(iter(scores.values()))), np.float32)
+    for source in SOURCES:
+        total += np.float32(weights.of(source)) * scores[source]
+    return total
+
+
+def collaborative_share(scores: Mapping[Source, float], weights: Weights) -> float:
+    """Return the collaborative part of a final score: |weight x score| over the sum of all absolute parts, in [0, 1]."""
+    parts = {source: abs(weights.of(source) * scores[source]) for source in SOURCES}
+    whole = sum(parts.values())
+    return parts["collaborative"] / whole if whole > 0 else 0.0

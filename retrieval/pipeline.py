@@ -1,0 +1,260 @@
+"""recommend(): a query and a profile in, ranked items with evidence out. The lower half of the main path.
+
+candidates (semantic, lexical, collaborative, neighbours) -> hard constraints -> scores -> blend -> diversity -> evidence
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from vouchrec.retrieval import evidence as facts
+from vouchrec.retrieval.blend import Weights, blend, collaborative_share, semantic_scale, unit_scale
+from vouchrec.retrieval.diversify import mmr, overlap
+from vouchrec.retrieval.errors import RequestError
+from vouchrec.retrieval.types import (
+    Constraint,
+    Embeddings,
+    Evidence,
+    Item,
+    ItemId,
+    ItemVector,
+    Profile,
+    Query,
+    Recommendation,
+    Row,
+    RowMask,
+    Source,
+)
+from vouchrec.retrieval.workspace import Workspace
+
+CANDIDATES = 150
+"""Candidates taken from each source."""
+RERANKED = 40
+"""Best-scored candidates among which diversity chooses."""
+MOST = 50
+DISLIKE_PENALTY = 0.8
+"""Part of its likeness to a disliked item that a candidate loses in `neighbours`."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Signals:
+    """Vectors over the whole catalogue, computed once per call; each is (n_items,) float32."""
+
+    semantic: ItemVector
+    lexical: ItemVector
+    collaborative: ItemVector
+    factor: float
+    neighbours: ItemVector
+    history: Mapping[ItemId, float]
+
+
+def recommend(workspace: Workspace, query: Query, profile: Profile, *, weights: Weights | None = None) -> list[Recommendation]:
+    """Return up to `query.n` items, best first, none of which breaks a hard constraint or was seen, disliked or excluded.
+
+    Returns fewer, or none, when the catalogue has no more that satisfy the query; `relax` then says what to give up.
+
+    Raises:
+        RequestError: n is not within 1 and 50, or a constraint names an attribute that the domain does not have.
+    """
+    _check(workspace, query)
+    weights = weights or Weights()
+    allowed = allowed_rows(workspace, query, profile)
+    if not allowed.any():
+        return []
+    signals = _signals(workspace, query, profile)
+    rows = _candidates(workspace, query, signals, allowed)
+    scores = _scores(workspace, query, signals, rows)
+    total = blend(scores, weights)
+    best = np.argsort(-total, kind="stable")[: max(RERANKED, query.n)]
+    picks = mmr(total[best], _likeness(workspace, [rows[i] for i in best]), query.n)
+    chosen = sorted((int(best[p]) for p in picks), key=lambda i: -total[i])
+    return _with_evidence(workspace, query, signals, [rows[i] for i in chosen], weights)
+
+
+def assess(
+    workspace: Workspace, query: Query, profile: Profile, items: Sequence[ItemId], *, weights: Weights | None = None
+) -> list[Recommendation]:
+    """Return scores and evidence of given items, in the given order, whether or not they would be recommended.
+
+    Raises:
+        RequestError: An item is not in the catalogue, or the query is invalid.
+    """
+    _check(workspace, query)
+    unknown = [i for i in items if i not in workspace.catalogue]
+    if unknown:
+        raise RequestError(f"There is no item '{unknown[0]}'.", hint="Use an id of this catalogue.")
+    rows = workspace.catalogue.rows(items)
+    return _with_evidence(workspace, query, _signals(workspace, query, profile), rows, weights or Weights()) if rows else []
+
+
+def _with_evidence(
+    workspace: Workspace, query: Query, signals: _Signals, rows: list[Row], weights: Weights
+) -> list[Recommendation]:
+    scores = _scores(workspace, query, signals, rows)
+    total = blend(scores, weights)
+    result: list[Recommendation] = []
+    for i, row in enumerate(rows):
+        own: dict[Source, float] = {source: float(values[i]) for source, values in scores.items()}
+        evidence = _evidence(workspace, query, signals, row, collaborative_share(own, weights))
+        result.append(Recommendation(i + 1, workspace.catalogue.items[row], float(total[i]), own, evidence))
+    return result
+
+
+def allowed_rows(workspace: Workspace, query: Query, profile: Profile) -> RowMask:
+    """Return which rows may be recommended: hard constraints hold, not seen, disliked, excluded or a reference item."""
+    allowed = workspace.catalogue.mask(c for c in query.constraints if c.strength == "hard")
+    gone = {*query.similar_to, *query.unlike, *query.exclude, *profile.disliked, *profile.seen, *profile.history}
+    allowed[workspace.catalogue.rows(gone)] = False
+    return allowed
+
+
+def relax(workspace: Workspace, query: Query, profile: Profile) -> list[tuple[Constraint, int]]:
+    """Return, for a query without results, each hard constraint with the number of items if it alone were given up.
+
+    Most helpful first; constraints whose loss helps nothing are left out.
+    """
+    hard = [c for c in query.constraints if c.strength == "hard"]
+    found: list[tuple[Constraint, int]] = []
+    for dropped in hard:
+        rest = tuple(c for c in query.constraints if c is not dropped)
+        without = Query(query.wish, rest, query.similar_to, query.unlike, query.exclude, query.n)
+        count = int(allowed_rows(workspace, without, profile).sum())
+        if count:
+            found.append((dropped, count))
+    return sorted(found, key=lambda pair: -pair[1])
+
+
+def _check(workspace: Workspace, query: Query) -> None:
+    if not 1 <= query.n <= MOST:
+        raise RequestError(f"n is {query.n}.", hint=f"Ask for 1 to {MOST} items.")
+    for constraint in query.constraints:
+        if workspace.catalogue.domain.attribute(constraint.attribute) is None:
+            known = ", ".join(a.name for a in workspace.catalogue.domain.attributes)
+            raise RequestError(f"There is no attribute '{constraint.attribute}'.", hint=f"Attributes: {known}.")
+
+
+def _signals(workspace: Workspace, query: Query, profile: Profile) -> _Signals:
+    size = len(workspace.catalogue)
+    semantic, lexical = np.zeros(size, np.float32), np.zeros(size, np.float32)
+    if query.wish.strip():
+        semantic = semantic_scale(workspace.index.similarities(workspace.embedder.encode([query.wish])[0]))
+        for row, score in workspace.lexical.search(query.wish, CANDIDATES * 4):
+            lexical[row] = score
+        lexical, _ = unit_scale(lexical)
+    # What is asked for now weighs as much as all of the history: a request is about this evening.
+    history = dict(profile.history)
+    for item in query.similar_to:
+        history[item] = 1.0
+    if query.similar_to:
+        others = [i for i in history if i not in query.similar_to]
+        total = sum(history[i] for i in others)
+        shrink = min(1.0, len(query.similar_to) / total) if total else 1.0
+        history.update({i: history[i] * shrink for i in others})
+    collaborative, factor = unit_scale(workspace.collaborative_scores(history))
+    neighbours = _neighbours(workspace, query, profile, history)
+    return _Signals(semantic, lexical, collaborative, factor, neighbours, history)
+
+
+def _neighbours(workspace: Workspace, query: Query, profile: Profile, history: Mapping[ItemId, float]) -> ItemVector:
+    """Likeness in content to the liked items, less likeness to the disliked ones."""
+    liked = _mean_vector(workspace, history)
+    disliked = _mean_vector(workspace, dict.fromkeys([*query.unlike, *profile.disliked], 1.0))
+    score = np.zeros(len(workspace.catalogue), np.float32)
+    if liked is not None:
+        score += semantic_scale(workspace.index.similarities(liked))
+    if disliked is not None:
+        score -= np.float32(DISLIKE_PENALTY) * semantic_scale(workspace.index.similarities(disliked))
+    return score
+
+
+def _mean_vector(workspace: Workspace, weights: Mapping[ItemId, float]) -> Embeddings | None:
+    known = [(workspace.catalogue.row(i), w) for i, w in weights.items() if i in workspace.catalogue]
+    if not known:
+        return None
+    rows, values = zip(*known, strict=True)
+    mean = np.asarray(values, np.float32) @ workspace.index.vectors[list(rows)]
+    norm = float(np.linalg.norm(mean))
+    return (mean / norm).astype(np.float32) if norm > 0 else None
+
+
+def _candidates(workspace: Workspace, query: Query, signals: _Signals, allowed: RowMask) -> list[Row]:
+    """Union of the best allowed rows of every source, filled with popular ones when few."""
+    rows: dict[Row, None] = {}
+    if query.wish.strip():
+        vector = workspace.embedder.encode([query.wish])[0]
+        rows.update(dict.fromkeys(workspace.index.search(vector, allowed, CANDIDATES)))
+    for signal in (signals.lexical, signals.collaborative, signals.neighbours):
+        if signal.any():
+            rows.update(dict.fromkeys(_top(signal, allowed, CANDIDATES, positive=True)))
+    soft = [c for c in query.constraints if c.strength == "soft"]
+    if soft:
+        rows.update(dict.fromkeys(_top(_match(workspace, soft), allowed, CANDIDATES, positive=True)))
+    if len(rows) < CANDIDATES:
+        rows.update(dict.fromkeys(_top(workspace.popularity, allowed, CANDIDATES, positive=False)))
+    return list(rows)
+
+
+def _top(signal: ItemVector, allowed: RowMask, n: int, *, positive: bool) -> list[Row]:
+    candidates = np.flatnonzero(allowed & (signal > 0) if positive else allowed)
+    if len(candidates) > n:
+        candidates = candidates[np.argpartition(-signal[candidates], n - 1)[:n]]
+    return [int(r) for r in candidates]
+
+
+def _match(workspace: Workspace, soft: list[Constraint]) -> ItemVector:
+    """Mean over soft constraints of 1 where it holds, (n_items,) float32."""
+    return np.mean([workspace.catalogue.mask([c]) for c in soft], axis=0).astype(np.float32)
+
+
+def _scores(
+    workspace: Workspace, query: Query, signals: _Signals, rows: list[Row]
+) -> dict[Source, npt.NDArray[np.float32]]:
+    soft = [c for c in query.constraints if c.strength == "soft"]
+    match = _match(workspace, soft)[rows] if soft else np.zeros(len(rows), np.float32)
+    return {
+        "semantic": signals.semantic[rows],
+        "lexical": signals.lexical[rows],
+        "collaborative": signals.collaborative[rows],
+        "neighbours": signals.neighbours[rows],
+        "match": match,
+        "popularity": workspace.popularity[rows],
+        "recency": workspace.recency[rows],
+    }
+
+
+def _likeness(workspace: Workspace, rows: list[Row]) -> Callable[[int, int], float]:
+    vectors = np.clip(workspace.index.vectors[rows] @ workspace.index.vectors[rows].T, 0.0, 1.0)
+    people = [[v for a in workspace.domain.people for v in workspace.catalogue.items[r].values(a.name)] for r in rows]
+
+    def likeness(a: int, b: int) -> float:
+        return 0.7 * float(vectors[a, b]) + 0.3 * min(1.0, 2 * overlap(people[a], people[b]))
+
+    return likeness
+
+
+def _evidence(workspace: Workspace, query: Query, signals: _Signals, row: Row, share: float) -> Evidence:
+    catalogue = workspace.catalogue
+    item = catalogue.items[row]
+    parts = workspace.contributions(signals.history, item.id, signals.factor)
+    liked = _liked_items(workspace, query, [c.item for c in parts if c.value > 0], signals.history)
+    similar = [(other, float(workspace.index.vectors[catalogue.row(other.id)] @ workspace.index.vectors[row])) for other in liked]
+    return Evidence(
+        contributions=parts,
+        exact=workspace.scorer.exact if workspace.scorer else True,
+        collaborative_share=share,
+        matched=facts.matched(catalogue, query.constraints, row),
+        shared=facts.shared_facts(catalogue, item, liked),
+        similar=tuple(sorted(((o, s) for o, s in similar if s >= facts.MIN_SIMILARITY), key=lambda pair: -pair[1])),
+    )
+
+
+def _liked_items(workspace: Workspace, query: Query, contributors: list[Item], history: Mapping[ItemId, float]) -> list[Item]:
+    """Items of this request first, then the top contributors, then the rest of the history; at most 12."""
+    asked = [i for q in query.similar_to if (i := workspace.catalogue.get(q)) is not None]
+    rest = [i for h in sorted(history, key=lambda h: -history[h]) if (i := workspace.catalogue.get(h)) is not None]
+    unique = {item.id: item for item in [*asked, *contributors, *rest]}
+    return list(unique.values())[:12]

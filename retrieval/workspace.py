@@ -1,0 +1,215 @@
+"""A workspace: one folder with the store, the index and the models of one catalogue, opened for use.
+
+::
+
+    vouch.toml      what made it: version, embedder, store URL
+    store.db        the source of truth (or PostgreSQL, by the URL in vouch.toml)
+    index/          Chroma collection, embeddings and word index; rebuilt from the store whenever they disagree
+    models/         the collaborative scorer
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import threading
+import tomllib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import cast
+
+import numpy as np
+
+from vouchrec.retrieval.catalogue import Catalogue, item_hash, item_text
+from vouchrec.retrieval.collaborative import CollaborativeScorer, Ease
+from vouchrec.retrieval.domain import Domain
+from vouchrec.retrieval.embed import BUILTIN, Embedder, SentenceEmbedder
+from vouchrec.retrieval.errors import ConfigError, WorkspaceError
+from vouchrec.retrieval.evidence import contributions
+from vouchrec.retrieval.index import IndexState, VectorIndex
+from vouchrec.retrieval.interactions import to_matrix
+from vouchrec.retrieval.lexical import LexicalIndex
+from vouchrec.retrieval.store import Store
+from vouchrec.retrieval.types import Contribution, Item, ItemId, ItemVector
+
+log = logging.getLogger(__name__)
+VERSION = 1
+SETTINGS_FILE = "vouch.toml"
+
+
+@dataclass(frozen=True, slots=True)
+class WorkspaceSettings:
+    """What `vouch.toml` holds.
+
+    Attributes:
+        embedder: Name or path of the sentence-transformers model.
+        store: SQLAlchemy URL; empty for `store.db` in the folder.
+    """
+
+    version: int = VERSION
+    embedder: str = BUILTIN
+    store: str = ""
+
+
+def read_settings(folder: Path) -> WorkspaceSettings:
+    """Read a workspace's settings.
+
+    Raises:
+        WorkspaceError: No workspace there, or one made by a newer version.
+        ConfigError: `vouch.toml` is malformed.
+    """
+    path = folder / SETTINGS_FILE
+    if not path.is_file():
+        hint = "Make one with `vouch init --items FILE --workspace DIR`."
+        raise WorkspaceError(f"{folder} is not a workspace: it has no {SETTINGS_FILE}.", hint=hint)
+    try:
+        data = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path}: not valid TOML: {error}.") from error
+    unknown = set(data) - set(WorkspaceSettings.__dataclass_fields__)
+    if unknown:
+        raise ConfigError(f"{path}: unknown key '{min(unknown)}'.")
+    settings = WorkspaceSettings(**data)
+    if settings.version > VERSION:
+        raise WorkspaceError(f"{folder} was made by a newer version of Vouch.", hint="Install a newer Vouch.")
+    return settings
+
+
+def write_settings(folder: Path, settings: WorkspaceSettings) -> None:
+    """Write `vouch.toml`, last of all that init does: a folder with it is a whole workspace."""
+    lines = [f"version = {settings.version}", f"embedder = {json.dumps(settings.embedder)}"]
+    if settings.store:
+        lines.append(f"store = {json.dumps(settings.store)}")
+    temporary = folder / f"{SETTINGS_FILE}.tmp"
+    temporary.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    temporary.replace(folder / SETTINGS_FILE)
+
+
+class Workspace:
+    """An open workspace: everything `recommend` needs, shared by all conversations of a process."""
+
+    def __init__(
+        self,
+        folder: Path,
+        store: Store,
+        domain: Domain,
+        embedder: Embedder,
+        *,
+        scorer: CollaborativeScorer | None = None,
+        progress: bool = False,
+    ) -> None:
+        self.folder, self.store, self.domain, self.embedder, self.scorer = folder, store, domain, embedder, scorer
+        self.catalogue = Catalogue(store.items(), domain)
+        self._lock = threading.Lock()
+        self.index = VectorIndex(folder / "index", embedder)
+        self.index_state: IndexState = self.index.open(
+            store.item_hashes(), lambda row: item_text(self.catalogue.items[row]), progress=progress
+        )
+        self.lexical = LexicalIndex()
+        self.lexical.build(self.catalogue.items)
+        self._column_rows = np.zeros(0, np.int64)
+        self.popularity: ItemVector = np.zeros(0, np.float32)
+        self.recency: ItemVector = np.zeros(0, np.float32)
+        self._align()
+
+    @staticmethod
+    def open(folder: Path, *, embedder: Embedder | None = None, progress: bool = False) -> Workspace:
+        """Open a workspace; a missing, stale or damaged index is rebuilt from the store.
+
+        Raises:
+            WorkspaceError: No workspace there, or its store is damaged.
+            ModelError: Its embedder or scorer can't be loaded.
+        """
+        settings = read_settings(folder)
+        store = Store(settings.store or folder / "store.db")
+        domain = load_store_domain(store)
+        scorer_folder = folder / "models" / "collaborative"
+        scorer = Ease.load(scorer_folder) if (scorer_folder / "scorer.json").exists() else None
+        chosen = embedder or SentenceEmbedder(settings.embedder)
+        return Workspace(folder, store, domain, chosen, scorer=scorer, progress=progress)
+
+    def close(self) -> None:
+        """Close the store and the word index."""
+        self.lexical.close()
+        self.store.close()
+
+    def add_items(self, items: Iterable[Item]) -> int:
+        """Add or change items; each can be recommended when this returns. Returns how many.
+
+        The store is written first, in one transaction; the indexes follow it.
+        """
+        batch = list(items)
+        vectors = self.embedder.encode([item_text(item) for item in batch])
+        with self._lock:
+            self.store.put_items(batch)
+            for item, vector in zip(batch, vectors, strict=True):
+                row = self.catalogue.put(item)
+                self.index.put(item.id, row, item_hash(item), vector)
+                self.lexical.put(row, item)
+            self._align()
+        return len(batch)
+
+    def fit(self, *, l2: float | None = None) -> bool:
+        """Fit the collaborative scorer on the stored interactions and save it; returns False when there are too few."""
+        interactions = self.store.interactions()
+        matrix = to_matrix(interactions, [item.id for item in self.catalogue.items])
+        if matrix.matrix.nnz < 100 or len(matrix.users) < 5:
+            return False
+        scorer = Ease(l2 if l2 is not None else default_l2(matrix.matrix.nnz, len(matrix.users)))
+        scorer.fit(matrix)
+        scorer.save(self.folder / "models" / "collaborative")
+        self.scorer = scorer
+        self._align()
+        return True
+
+    def collaborative_scores(self, history: Mapping[ItemId, float]) -> ItemVector:
+        """Return the scorer's scores by catalogue row, 0 for items it does not know, (n_items,) float32."""
+        scores = np.zeros(len(self.catalogue), np.float32)
+        if self.scorer is not None and history:
+            known = self._column_rows >= 0
+            scores[self._column_rows[known]] = self.scorer.score(history)[known]
+        return scores
+
+    def contributions(self, history: Mapping[ItemId, float], item: ItemId, factor: float) -> tuple[Contribution, ...]:
+        """Return the parts of an item's collaborative score, multiplied by `factor` as the score was."""
+        return contributions(self.scorer, self.catalogue, history, item, factor) if self.scorer else ()
+
+    def _align(self) -> None:
+        """Bring row-aligned vectors in line with the catalogue."""
+        size = len(self.catalogue)
+        rows = [self.catalogue.row(i) if i in self.catalogue else -1 for i in self.scorer.items] if self.scorer else []
+        self._column_rows = np.asarray(rows, np.int64)
+        popularity = np.zeros(size, np.float32)
+        if self.scorer is not None and rows:
+            known = self._column_rows >= 0
+            popularity[self._column_rows[known]] = np.log1p(self.scorer.popularity[known])
+        self.popularity = popularity / max(float(popularity.max(initial=0)), 1.0)
+        self.recency = _ranks(self.catalogue.numbers(self.domain.recency)) if self.domain.recency else np.zeros(size, np.float32)
+
+
+def default_l2(n_interactions: int, n_users: int) -> float:
+    """Return the EASE ridge strength used without tuning: larger for longer histories, as the Gram matrix grows."""
+    return float(np.clip(10.0 * n_interactions / max(1, n_users) ** 0.75, 20.0, 500.0))
+
+
+def load_store_domain(store: Store) -> Domain:
+    """Return the domain that a store was made with.
+
+    Raises:
+        WorkspaceError: The store has none: init never finished.
+    """
+    raw = store.get_meta("domain")
+    if raw is None:
+        raise WorkspaceError(f"The store {store.url} is empty.", hint="Run `vouch init` to the end.")
+    return Domain.from_dict(cast("dict[str, object]", json.loads(raw)), where="stored domain")
+
+
+def _ranks(values: np.ndarray) -> ItemVector:
+    """Return each value's rank scaled to [0, 1]; 0 where absent."""
+    result = np.zeros(len(values), np.float32)
+    known = np.flatnonzero(~np.isnan(values))
+    if len(known) > 1:
+        order = np.argsort(np.argsort(values[known], kind="stable"), kind="stable")
+        result[known] = order / (len(known) - 1)
+    return result

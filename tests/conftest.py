@@ -1,0 +1,108 @@
+"""Shared fixtures: a tiny catalogue, a hashing embedder, a scripted language model, a real workspace in a temporary folder."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import NoReturn
+
+import numpy as np
+import pytest
+from tqdm import tqdm
+
+from vouchrec.agent.llm.base import Completion, JsonSchema, Message
+from vouchrec.retrieval.types import Embeddings
+
+
+class HashEmbedder:
+    """A deterministic bag-of-words embedder: texts with words in common are close."""
+
+    name = "hash-64"
+    dimension = 64
+
+    def encode(self, texts: Sequence[str], *, bar: tqdm[NoReturn] | None = None) -> Embeddings:
+        vectors = np.zeros((len(texts), self.dimension), np.float32)
+        for row, text in enumerate(texts):
+            for word in text.casefold().split():
+                digest = hashlib.blake2b(word.strip(".,;:!?()").encode(), digest_size=4).digest()
+                vectors[row, int.from_bytes(digest, "big") % self.dimension] += 1.0
+            vectors[row, 0] += 0.01
+        if bar is not None:
+            bar.update(len(texts))
+        return vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+
+
+class ScriptedModel:
+    """A language model whose answers come from a function of the prompt; it records every prompt."""
+
+    name = "scripted"
+    specialist = True
+
+    def __init__(self, answer=None) -> None:
+        self.prompts: list[str] = []
+        self._answer = answer or (lambda prompt: "")
+
+    def _one(self, messages: Sequence[Message]) -> str:
+        prompt = messages[-1].content
+        self.prompts.append(prompt)
+        return self._answer(prompt)
+
+    def generate(self, messages, *, constraint=None, max_tokens=256, temperature=0.0, seed=0) -> Iterator[str]:
+        yield self._one(messages)
+
+    def complete(
+        self, batch, *, n=1, constraint: JsonSchema | None = None, max_tokens=256, temperature=0.0, seed=0
+    ) -> list[list[Completion]]:
+        return [[Completion(self._one(messages), logprob=-0.1)] * n for messages in batch]
+
+    def score(self, messages, choices) -> list[float]:
+        return [0.0 for _ in choices]
+
+    def tokens(self, messages) -> int:
+        return sum(len(m.content.split()) for m in messages)
+
+
+@pytest.fixture
+def embedder() -> HashEmbedder:
+    return HashEmbedder()
+
+
+FILMS = Path(__file__).parent / "data" / "films.jsonl"
+DOMAIN = Path(__file__).parent / "data" / "films.toml"
+RATINGS = Path(__file__).parent / "data" / "ratings.csv"
+
+
+@pytest.fixture
+def workspace_folder(tmp_path: Path, embedder: HashEmbedder) -> Path:
+    from vouchrec.retrieval.build import init_workspace
+
+    folder = tmp_path / "workspace"
+    init_workspace(folder, FILMS, interactions=RATINGS, domain=DOMAIN, embedder=embedder)
+    return folder
+
+
+@pytest.fixture
+def workspace(workspace_folder: Path, embedder: HashEmbedder):
+    from vouchrec.retrieval.workspace import Workspace
+
+    opened = Workspace.open(workspace_folder, embedder=embedder)
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def model() -> ScriptedModel:
+    return ScriptedModel()
+
+
+@pytest.fixture
+def agent(workspace, model):
+    from vouchrec.agent.assemble import Agent
+
+    return Agent(workspace, model)
+
+
+def json_lines(path: Path) -> list[dict[str, object]]:
+    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
