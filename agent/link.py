@@ -11,7 +11,6 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-
 from vouchrec.agent.gazetteer import LONGEST_NAME, Entry, Gazetteer
 from vouchrec.agent.numbers import Clock, link_numbers
 from vouchrec.agent.types import Span
@@ -23,12 +22,70 @@ from vouchrec.retrieval.types import Constraint, ItemId, ItemVector
 MAX_SPANS = 24
 LONGEST_MESSAGE = 2_000
 _TITLE_CUES = frozenset(
-    "like love loved liked adore adored enjoyed hate hated dislike disliked seen saw finished than called titled see rewatch "
-    "rewatched about enjoy loving prefer rate rated than as vs versus recommend recommended suggest watched read played "
-    "heard tried similar".split()
+    [
+        "like",
+        "love",
+        "loved",
+        "liked",
+        "adore",
+        "adored",
+        "enjoyed",
+        "hate",
+        "hated",
+        "dislike",
+        "disliked",
+        "seen",
+        "saw",
+        "finished",
+        "than",
+        "called",
+        "titled",
+        "see",
+        "rewatch",
+        "rewatched",
+        "about",
+        "enjoy",
+        "loving",
+        "prefer",
+        "rate",
+        "rated",
+        "than",
+        "as",
+        "vs",
+        "versus",
+        "recommend",
+        "recommended",
+        "suggest",
+        "watched",
+        "read",
+        "played",
+        "heard",
+        "tried",
+        "similar",
+    ]
 )
 _WEAK_CUES = frozenset(
-    "the a an and or film movie to of with really just again original also both either is was".split()
+    [
+        "the",
+        "a",
+        "an",
+        "and",
+        "or",
+        "film",
+        "movie",
+        "to",
+        "of",
+        "with",
+        "really",
+        "just",
+        "again",
+        "original",
+        "also",
+        "both",
+        "either",
+        "is",
+        "was",
+    ]
 )
 _REF = re.compile(
     r"\b(?:(?P<all>(?:all|these|those)\s+(?:two|three|four|five|of (?:them|these|those)))\b|(?:the\s+)?(?:(?P<firstn>first|last|top)\s+(?P<k>two|three|four|five)\b"
@@ -294,7 +351,31 @@ class Linker:
         return near or items
 
 
-_SHORT = frozenset("it her up us big him them they you me i we he she this that one two go out her's".split())
+_SHORT = frozenset(
+    [
+        "it",
+        "her",
+        "up",
+        "us",
+        "big",
+        "him",
+        "them",
+        "they",
+        "you",
+        "me",
+        "i",
+        "we",
+        "he",
+        "she",
+        "this",
+        "that",
+        "one",
+        "two",
+        "go",
+        "out",
+        "her's",
+    ]
+)
 
 
 class _Taken:
@@ -344,7 +425,7 @@ def _capitalised(tokens: Sequence[Token], position: int, length: int, text: str)
     if text.isupper():
         return False
     words = tokens[position : position + length]
-    return words[0].text[:1].isupper() and words[-1].text[:1].isupper() or words[0].text[:1].isdigit()
+    return (words[0].text[:1].isupper() and words[-1].text[:1].isupper()) or words[0].text[:1].isdigit()
 
 
 def _sentence_start(text: str, start: int) -> bool:

@@ -114,33 +114,36 @@ def link_numbers(text: str, domain: Domain, clock: Clock) -> list[Span]:
 def _years(text: str, attribute: Attribute, clock: Clock) -> Iterator[Span]:
     name = attribute.name
     for m in _DECADE_RANGE.finditer(text):
-        low, high = _decade(m["dec"]), _decade(m["dec2"])
-        yield _span(m, name, _range(name, min(low, high), max(low, high) + 9))
+        low, high = sorted((_decade(m["dec"]), _decade(m["dec2"])))
+        yield _span(m, name, _range(name, low, high + 9))
     for m in _YEAR_RANGE.finditer(text):
         low, high = sorted((int(m["a"]), int(m["b"])))
         yield _span(m, name, _range(name, low, high))
     for m in _YEAR_BOUND.finditer(text):
-        low, high = _period(m)
-        if m["since"]:
-            found = (Constraint(name, "min", low),)
-        elif m["until"]:
-            found = (Constraint(name, "max", high),)
-        elif m["after"]:
-            found = (Constraint(name, "min", high + 1),)
-        else:
-            found = (Constraint(name, "max", low - 1),)
-        yield _span(m, name, found)
+        yield _span(m, name, (_year_bound(m, name),))
     for m in _YEAR_OPEN.finditer(text):
         yield _span(m, name, (Constraint(name, "min", _period(m)[0]),))
+    for pattern in (_DECADE_ALONE, _YEAR_ALONE):
+        for m in pattern.finditer(text):
+            yield _span(m, name, _range(name, *_period(m)))
+    yield from _ages(text, name, clock)
+
+
+def _year_bound(match: re.Match[str], name: str) -> Constraint:
+    low, high = _period(match)
+    if match["since"]:
+        return Constraint(name, "min", low)
+    if match["until"]:
+        return Constraint(name, "max", high)
+    return Constraint(name, "min", high + 1) if match["after"] else Constraint(name, "max", low - 1)
+
+
+def _ages(text: str, name: str, clock: Clock) -> Iterator[Span]:
+    """Expressions that count from now: "the last ten years", "recent", "old"."""
     for m in _LAST_YEARS.finditer(text):
-        amount = _amount(m["k"], 3) * (10 if m["u"].lower().startswith("decade") else 1)
-        amount = amount if m["k"] else (10 if m["u"].lower().startswith("decade") else 1)
-        yield _span(m, name, (Constraint(name, "min", int(clock.newest - amount)),))
-    for m in _DECADE_ALONE.finditer(text):
-        low = _decade(m["dec"])
-        yield _span(m, name, _range(name, low, low + 9))
-    for m in _YEAR_ALONE.finditer(text):
-        yield _span(m, name, _range(name, int(m["y"]), int(m["y"])))
+        unit = 10 if m["u"].lower().startswith("decade") else 1
+        amount = _amount(m["k"], 3) if m["k"] else 1
+        yield _span(m, name, (Constraint(name, "min", int(clock.newest - amount * unit)),))
     for m in _OLD.finditer(text):
         yield _span(m, name, (Constraint(name, "max", clock.newest - OLD_AGE),))
     for m in _RECENT.finditer(text):
@@ -205,9 +208,10 @@ def _range(name: str, low: int, high: int) -> tuple[Constraint, ...]:
 
 
 def _period(match: re.Match[str]) -> tuple[int, int]:
-    if match["y"]:
-        return int(match["y"]), int(match["y"])
-    low = _decade(match["dec"])
+    groups = match.groupdict()
+    if groups.get("y"):
+        return int(groups["y"]), int(groups["y"])
+    low = _decade(groups["dec"])
     return low, low + 9
 
 

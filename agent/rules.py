@@ -48,6 +48,15 @@ _WANTS = re.compile(
 )
 
 
+_PLAIN_ACTS: tuple[tuple[re.Pattern[str], Act], ...] = (
+    (_OFF_TOPIC, "off_topic"),
+    (_RESTART, "restart"),
+    (_PROFILE, "profile"),
+    (_EXPLAIN, "explain"),
+    (_ASK, "ask_item"),
+)
+
+
 def read_by_rules(text: str, spans: Sequence[Span], *, shown: int) -> Reading:
     """Return the act and the role of each span, by patterns around the spans."""
     lowered = text.casefold().replace("’", "'")
@@ -56,27 +65,25 @@ def read_by_rules(text: str, spans: Sequence[Span], *, shown: int) -> Reading:
 
 
 def _act(text: str, spans: Sequence[Span], roles: Sequence[Role], shown: int) -> Act:
-    for pattern, act in (
-        (_OFF_TOPIC, "off_topic"),
-        (_RESTART, "restart"),
-        (_PROFILE, "profile"),
-        (_EXPLAIN, "explain"),
-        (_ASK, "ask_item"),
-    ):
-        if pattern.search(text):
-            return act
+    plain = next((act for pattern, act in _PLAIN_ACTS if pattern.search(text)), None)
+    if plain is not None:
+        return plain
     if _COMPARE.search(text) and sum(s.is_item for s in spans) >= 2:
         return "compare"
     if not spans:
-        if _SMALLTALK.match(text.strip()):
-            return "smalltalk"
-        if shown and _MORE.search(text):
-            return "critique"
-        return "recommend" if _WANTS.search(text) or len(text.split()) >= 4 else "unclear"
-    only_items = all(s.is_item for s in spans)
-    if only_items and all(r in ("like", "dislike", "seen") for r in roles) and not _WANTS.search(text):
+        return _act_without_spans(text, shown)
+    marks = all(s.is_item for s in spans) and all(r in ("like", "dislike", "seen") for r in roles)
+    if marks and not _WANTS.search(text):
         return "feedback" if shown or "seen" in roles else "recommend"
     return "critique" if shown else "recommend"
+
+
+def _act_without_spans(text: str, shown: int) -> Act:
+    if _SMALLTALK.match(text.strip()):
+        return "smalltalk"
+    if shown and _MORE.search(text):
+        return "critique"
+    return "recommend" if _WANTS.search(text) or len(text.split()) >= 4 else "unclear"
 
 
 def _role(text: str, span: Span, spans: Sequence[Span]) -> Role:
@@ -86,6 +93,8 @@ def _role(text: str, span: Span, spans: Sequence[Span]) -> Role:
         return _item_role(text, before, after)
     if span.kind == "count":
         return "must"
+    if any(c.op in ("min", "max") for c in span.constraints):
+        before = before.rsplit(",", 1)[-1]  # "not animated, under two hours": a number is no part of a negated list
     if _NEGATION.search(before):
         return "exclude"
     return "prefer" if _SOFT.search(before) or span.kind in ("moods", "themes") else "must"

@@ -72,18 +72,18 @@ def build_request(
     wish = _wish(message, pairs)
     if previous is not None and act in ("critique", "feedback"):
         wish = f"{previous.wish} {wish}".strip() if act == "critique" else previous.wish
-    liked = _items(pairs, "like", domain)
+    liked = _items(pairs, "like")
     if previous is not None and act in ("critique", "feedback") and not liked:
         liked = previous.liked
-    about = _items(pairs, "about", domain)
+    about = _items(pairs, "about")
     if act in ("ask_item", "explain") and not about:
         about = tuple(i for s, _ in pairs if s.is_item for i in s.items[:1]) or _focus(conversation)
     return Request(
         act=act,
         wish=wish,
         liked=liked,
-        disliked=_items(pairs, "dislike", domain),
-        seen=_items(pairs, "seen", domain),
+        disliked=_items(pairs, "dislike"),
+        seen=_items(pairs, "seen"),
         about=about,
         constraints=constraints,
         n=next((s.count for s, r in pairs if s.kind == "count" and r not in ("ignore", "exclude")), None),
@@ -118,7 +118,7 @@ def _focus(conversation: Conversation) -> tuple[ItemId, ...]:
     return conversation.shown[:1]
 
 
-def _items(pairs: Iterable[tuple[Span, Role]], role: Role, domain: Domain) -> tuple[ItemId, ...]:
+def _items(pairs: Iterable[tuple[Span, Role]], role: Role) -> tuple[ItemId, ...]:
     found: dict[ItemId, None] = {}
     for span, given in pairs:
         if span.is_item and given == role:
@@ -170,7 +170,7 @@ def _negated(span: Span, strength: Strength) -> list[Constraint]:
         value = float(str(only.value))
         flipped = ("max", value - 1) if only.op == "min" else ("min", value + 1)
         return [Constraint(only.attribute, "max" if flipped[0] == "max" else "min", flipped[1], strength)]
-    chosen = span.constraints if span.kind == "person" else span.constraints[:1]
+    chosen = span.constraints if span.kind == "person" else (span.constraints[0],)
     return [_without(c, strength) for c in chosen]
 
 

@@ -74,12 +74,15 @@ def documents(data: Path, *, seed: int = 0) -> dict[str, Callable[[], Iterator[D
     """
 
     def redial() -> Iterator[Document]:
+        """Dialogues with titles in place."""
         return sources.read_redial_text(data, OfficialTest.read(data))
 
     def plans() -> Iterator[Document]:
+        """Leads with references."""
         return formats.plan_documents(list(sources.read_films(data)), random.Random(seed))
 
     def spans() -> Iterator[Document]:
+        """Dialogues with spans."""
         dialogues = sources.read_redial_labelled(data, OfficialTest.read(data))
         return formats.span_documents(dialogues, formats.read_people(data), random.Random(seed))
 
@@ -122,6 +125,7 @@ def train_corpus_tokenizer(
     _require(data)
 
     def texts() -> Iterator[str]:
+        """As much of each source as the limit allows."""
         for name, stream in documents(data).items():
             left = limit // 2 if name == "books" else limit
             for document in () if name in ("plans", "spans") else stream():
@@ -142,7 +146,7 @@ def build_shards(data: Path, out: Path, tokenizer: PreTrainedTokenizerFast, *, s
     """Tokenise every source once.
 
     Args:
-        data: folder of data sets.
+        data: folder of data sets (see `FOLDERS`).
         out: folder for the shards; those of the same tokenizer and seed are kept as they are.
         tokenizer: its ids must fit 16 bits.
         seed: of the format documents and of the document order.
@@ -167,13 +171,7 @@ def build_shards(data: Path, out: Path, tokenizer: PreTrainedTokenizerFast, *, s
     for name, stream in tqdm(documents(data, seed=seed).items(), desc="tokenising", unit="source", disable=None):
         every = list(stream())
         random.Random(seed).shuffle(every)
-        held = [document.text for document in every if _hash(document.key) % _HELD_OUT == 0]
-        kept = [document.text for document in every if _hash(document.key) % _HELD_OUT]
-        counts[name] = {
-            "documents": len(kept),
-            "tokens": _write(kept, out / f"{name}.bin", tokenizer),
-            "held_out_tokens": _write(held, out / f"{name}.held_out.bin", tokenizer),
-        }
+        counts[name] = _split(every, out / name, tokenizer)
         _log.info("%s: %s", name, counts[name])
     # Written last: its presence says that the shards are whole.
     index.write_text(json.dumps({"made_of": made_of, "sources": counts}, indent=2) + "\n")
@@ -185,6 +183,17 @@ def _require(data: Path) -> None:
     missing = [name for name in FOLDERS if not (data / name).is_dir()]
     if missing:
         raise FileNotFoundError(f"the folder of data sets {data} lacks: {', '.join(missing)}")
+
+
+def _split(every: list[Document], stem: Path, tokenizer: PreTrainedTokenizerFast) -> dict[str, int]:
+    """Write one source's training and held-out shard; returns its counts."""
+    held = [document.text for document in every if _hash(document.key) % _HELD_OUT == 0]
+    kept = [document.text for document in every if _hash(document.key) % _HELD_OUT]
+    return {
+        "documents": len(kept),
+        "tokens": _write(kept, stem.with_suffix(".bin"), tokenizer),
+        "held_out_tokens": _write(held, stem.with_suffix(".held_out.bin"), tokenizer),
+    }
 
 
 def _write(texts: list[str], path: Path, tokenizer: PreTrainedTokenizerFast) -> int:
@@ -199,6 +208,7 @@ def _write(texts: list[str], path: Path, tokenizer: PreTrainedTokenizerFast) -> 
 
 
 def _encode(texts: list[str], tokenizer: PreTrainedTokenizerFast) -> Iterable[list[int]]:
+    """Ids of every text; `verbose` would warn of documents longer than the context, which are cut into windows."""
     return cast(list[list[int]], tokenizer(texts, add_special_tokens=False, verbose=False)["input_ids"])
 
 
@@ -218,5 +228,6 @@ def load_shards(folder: Path) -> Shards:
 
 
 def _map(path: Path) -> npt.NDArray[np.uint16]:
+    """The ids of one shard, read as they are used."""
     empty = not path.stat().st_size  # an empty file cannot be mapped
     return np.zeros(0, dtype=np.uint16) if empty else np.memmap(path, dtype="<u2", mode="r")

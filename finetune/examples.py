@@ -169,8 +169,7 @@ class Names:
             folded = surface.casefold()
             if folded not in self._known[kind]:
                 return None
-            origins = ("value", "synonym")
-            pools = [p for (k, form), p in self._surfaces.items() if k == kind and folded in p for _ in origins[:1]]
+            pools = [pool for (name, _), pool in self._surfaces.items() if name == kind and folded in pool]
             chosen = rng.choice(pools[0]) if pools else surface
             if kind in ("countries", "languages") and surface[:1].isupper():
                 chosen = chosen.title()
@@ -231,22 +230,21 @@ def understanding_examples(
 def understanding_example(turn: AuthoredTurn, linker: Linker, screen: Screen) -> Example:
     """Return one example: the message linked as in serving, with roles by overlap with the annotation."""
     spans = linker.link(turn.text, screen)
-    roles = tuple(role_of(span, turn.annotations) for span in spans)
+    roles = tuple([role_of(span, turn.annotations) for span in spans])
     prompt = understand_prompt(turn.text, spans, shown=turn.shown, before=turn.before)
     return Example("understand", turn.group, tuple(prompt), write_reading(Reading(turn.act, roles)))
 
 
 def role_of(span: Span, annotations: Sequence[Annotation]) -> Role:
     """Return the role of a linked span: that of the annotation it overlaps most, or `ignore`."""
-    best, role = 0.0, "ignore"
+    best, said = 0.0, "ignore"
     for a in annotations:
         shared = min(span.end, a.end) - max(span.start, a.start)
         union = max(span.end, a.end) - min(span.start, a.start)
         if shared > 0 and shared / union > best:
-            best, role = shared / union, a.role
-    if best < _MIN_OVERLAP:
-        return "ignore"
-    return next((r for r in span.roles if r == role), "ignore")
+            best, said = shared / union, a.role
+    ignored: Role = "ignore"
+    return next((r for r in span.roles if r == said and best >= _MIN_OVERLAP), ignored)
 
 
 def reason_examples(

@@ -56,17 +56,17 @@ def plan_documents(films: Sequence[Film], rng: random.Random) -> Iterator[Docume
         plan, text = _lead_with_references(film, sentences=rng.choice((1, 1, 2, 3)))
         if "[[rec1]]" not in plan:
             continue
-        shared = [name for name in film.cast if len(by_person[name]) > 1]
+        shared = [(name, at) for name in film.cast for at in by_person[name] if at != index]
         if shared and rng.random() < 0.5:
-            name = rng.choice(shared)
-            other = films[rng.choice([at for at in by_person[name] if at != index] or [index])]
-            plan |= {"[[liked1]]": other.title, "[[liked1.cast]]": name}
+            name, other = rng.choice(shared)
+            plan |= {"[[liked1]]": films[other].title, "[[liked1.cast]]": name}
             joined = rng.choice(_JOINED)
             text = joined if rng.random() < 0.3 else f"{joined} {text}"
         yield _plan_document(plan, text, film, rng)
 
 
 def _plan_document(plan: Mapping[str, str], text: str, film: Film, rng: random.Random) -> Document:
+    """Plan and text as messages; the plan lists what the text uses, in any order."""
     used = [(reference, value) for reference, value in plan.items() if reference in text]
     rng.shuffle(used)
     line = "plan: " + "; ".join(f'{reference} "{value}"' for reference, value in used)
@@ -148,10 +148,12 @@ class _Spans:
         return _MENTION.sub(lambda found: self._titles.get(found[1]) or found[0], text)
 
     def _mention(self, mention: str) -> str:
+        """A span for ``@id``; an unknown id stays as it is."""
         title = self._titles.get(mention[1:], "")
         return self._span("title", title) if title else mention
 
     def _words(self, text: str) -> str:
+        """Text with its genres, years and people as spans; where two overlap, the first counts."""
         found = [(*match.span(), match.lastgroup or "") for match in _SPAN_WORDS.finditer(text)]
         found += self._names(text)
         done, parts = 0, list[str]()
@@ -172,6 +174,7 @@ class _Spans:
         ]
 
     def _span(self, kind: str, text: str) -> str:
+        """The next span, or the bare text when the openers are used up."""
         if self._number >= len(SPAN_OPENERS):
             return text
         self._number += 1

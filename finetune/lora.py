@@ -5,14 +5,12 @@ LoRA: Hu et al., "LoRA: Low-Rank Adaptation of Large Language Models", ICLR 2022
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import cast
 
 import peft
 import torch
 from transformers import PreTrainedModel, PreTrainedTokenizerFast
-
 from vouchrec.retrieval.errors import ConfigError
 
 
@@ -57,7 +55,7 @@ def add_lora(model: PreTrainedModel, tokenizer: PreTrainedTokenizerFast, dials: 
         raise ConfigError(f"LoRA finds no layers to adapt in {type(model).__name__}: {error}.") from error
 
 
-def reserved_tokens(tokenizer: PreTrainedTokenizerFast) -> Sequence[int]:
+def reserved_tokens(tokenizer: PreTrainedTokenizerFast) -> list[int]:
     """Return ids of tokens that were added to the tokenizer on purpose (spans, references, chat roles)."""
     return sorted(
         index for index, token in tokenizer.added_tokens_decoder.items() if not token.content.startswith("<|r")

@@ -41,4 +41,5 @@ def plot_losses(log: Path, picture: Path) -> Path:
 
 
 def _numbers(entries: list[dict[str, object]], key: str) -> list[float]:
+    """One field of every entry."""
     return [float(str(entry[key])) for entry in entries]

@@ -4,6 +4,12 @@
 and trains the model; started again with the same ``--out`` it goes on from the newest checkpoint. ``OUT`` then holds
 ``tokenizer/``, ``corpus/``, ``checkpoints/``, ``log.jsonl``, ``latest/`` (a model to load, renewed as training goes on)
 and, at the end, ``model/`` and ``loss.png``.
+
+Two settings of the environment are worth their line on a small shared machine: ``OMP_WAIT_POLICY=passive`` (threads do
+not spin while others wait for the processor) and
+``GLIBC_TUNABLES=glibc.malloc.mmap_threshold=4294967296:glibc.malloc.trim_threshold=17179869184`` (large tensors keep
+their memory between steps; without it up to a third of the time goes into page faults). The model runs eagerly:
+`torch.compile` gave 2,610 tokens a second against 2,590 here, after half a minute of compiling.
 """
 
 import json

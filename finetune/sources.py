@@ -96,6 +96,7 @@ def dialogue_document(turns: Iterable[Turn], key: str) -> Document:
 
 
 def _json_lines(path: Path) -> Iterator[Json]:
+    """Objects of a compressed JSON Lines file."""
     with lzma.open(path, "rt", encoding="utf-8") as lines:
         for line in lines:
             yield cast(Json, json.loads(line))
@@ -223,6 +224,7 @@ class OfficialTest:
 
 
 def _long(texts: Iterable[str]) -> set[str]:
+    """The messages that are long enough to identify a dialogue, normalised."""
     return {normal for text in texts if len(normal := _normal(text)) >= _LONG_MESSAGE}
 
 

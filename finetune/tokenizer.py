@@ -90,14 +90,7 @@ def train_tokenizer(texts: Iterable[str], *, vocab_size: int = VOCAB_SIZE) -> Pr
     alphabet = pre_tokenizers.ByteLevel.alphabet()
     if vocab_size < reserved + len(alphabet):
         raise ValueError(f"vocab_size must be at least {reserved + len(alphabet)}, got {vocab_size}")
-    core = Tokenizer(models.BPE())
-    core.pre_tokenizer = pre_tokenizers.Sequence(
-        [
-            pre_tokenizers.Split(Regex(_SPLIT), behavior="isolated"),
-            pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False),
-        ]
-    )
-    core.decoder = decoders.ByteLevel()
+    core = _untrained()
     trainer = trainers.BpeTrainer(
         vocab_size=vocab_size - reserved, min_frequency=2, initial_alphabet=alphabet, show_progress=False
     )
@@ -114,6 +107,19 @@ def train_tokenizer(texts: Iterable[str], *, vocab_size: int = VOCAB_SIZE) -> Pr
     )
     tokenizer.chat_template = CHAT_TEMPLATE
     return tokenizer
+
+
+def _untrained() -> Tokenizer:
+    """Byte-level BPE without merges."""
+    core = Tokenizer(models.BPE())
+    core.pre_tokenizer = pre_tokenizers.Sequence(
+        [
+            pre_tokenizers.Split(Regex(_SPLIT), behavior="isolated"),
+            pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False),
+        ]
+    )
+    core.decoder = decoders.ByteLevel()
+    return core
 
 
 def _drill() -> Iterator[str]:
@@ -153,6 +159,7 @@ def render_chat(messages: Sequence[Mapping[str, str]]) -> str:
 
 
 def _turns(messages: Iterable[Mapping[str, str]]) -> Iterator[str]:
+    """Every message in its role's frame."""
     for message in messages:
         if message["role"] not in ROLES:
             raise ValueError(f"role must be one of {', '.join(ROLES)}, got {message['role']!r}")

@@ -16,7 +16,7 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import cast
+from typing import TypeAlias, cast
 
 import numpy as np
 import torch
@@ -24,10 +24,9 @@ from accelerate import Accelerator
 from accelerate.utils import set_seed
 from tqdm import tqdm
 from transformers import PreTrainedModel, PreTrainedTokenizerFast
-
 from vouchrec.agent.link import Linker
-from vouchrec.agent.llm.local import MARK, load_base, load_tokenizer
 from vouchrec.agent.llm.base import Message
+from vouchrec.agent.llm.local import MARK, best_dtype, load_base, load_tokenizer
 from vouchrec.finetune.examples import (
     AUTHORED,
     Example,
@@ -41,6 +40,8 @@ from vouchrec.finetune.lora import LoraDials, add_lora, trainable_parameters
 from vouchrec.retrieval.build import builtin_domain, builtin_items
 from vouchrec.retrieval.catalogue import Catalogue
 
+Row: TypeAlias = tuple[torch.Tensor, torch.Tensor, torch.Tensor]
+"""Token ids, labels and positions of one packed sequence, each (length,) int64."""
 log = logging.getLogger(__name__)
 IGNORE = -100
 """Label of tokens that are not learned."""
@@ -63,10 +64,10 @@ class TuneConfig:
     base: str
     out: Path
     minutes: float = 20.0
-    rate: float = 2e-3
+    rate: float = 3e-3
     warmup: int = 30
-    length: int = 512
-    batch: int = 6
+    length: int = 256
+    batch: int = 12
     copies: int = 12
     held_out: float = 0.08
     seed: int = 1
@@ -95,9 +96,7 @@ def _render(tokenizer: PreTrainedTokenizerFast, messages: Sequence[Message], *, 
     return cast("str", tokenizer.apply_chat_template(chat, add_generation_prompt=open_turn, tokenize=False))
 
 
-def pack(
-    examples: Sequence[Encoded], length: int, rng: random.Random
-) -> Iterator[tuple[torch.Tensor, torch.Tensor, torch.Tensor]]:
+def pack(examples: Sequence[Encoded], length: int, rng: random.Random) -> Iterator[Row]:
     """Yield (ids, labels, positions), each (length,) int64: shuffled examples laid end to end, none cut; the rest is padding.
 
     Positions begin anew at every example.
@@ -121,7 +120,7 @@ def pack(
         yield _padded(ids, labels, positions, length)
 
 
-def _padded(ids: list[int], labels: list[int], positions: list[int], length: int) -> tuple[torch.Tensor, ...]:  # type: ignore[override]
+def _padded(ids: list[int], labels: list[int], positions: list[int], length: int) -> Row:
     room = length - len(ids)
     return (
         torch.tensor(ids + [0] * room),
@@ -142,7 +141,8 @@ def tune(config: TuneConfig, train: Sequence[Example], validation: Sequence[Exam
     set_seed(config.seed)
     accelerator = Accelerator(mixed_precision="bf16")
     tokenizer = load_tokenizer(config.base)
-    base = load_base(config.base, torch.float32)
+    # The frozen base stays in the precision it is multiplied in; the adapter is kept in float32.
+    base = load_base(config.base, best_dtype())
     model = add_lora(base, tokenizer, config.dials)
     log.info("trainable %s of %s parameters", *trainable_parameters(model))
     parameters = [p for p in model.parameters() if p.requires_grad]
@@ -169,7 +169,7 @@ def _run(
     rng = random.Random(config.seed)
     history: list[dict[str, float]] = []
     started, step, tokens = time.monotonic(), 0, 0
-    batch: list[tuple[torch.Tensor, torch.Tensor, torch.Tensor]] = []
+    batch: list[Row] = []
     model.train()
     with tqdm(total=round(config.minutes * 60), desc="fine-tuning", unit="s") as bar:
         while (done := (time.monotonic() - started) / (config.minutes * 60)) < 1:
@@ -213,7 +213,7 @@ def _step(
     accelerator: Accelerator,
     model: torch.nn.Module,
     optimizer: torch.optim.Optimizer,
-    batch: Sequence[tuple[torch.Tensor, torch.Tensor, torch.Tensor]],
+    batch: Sequence[Row],
 ) -> float:
     ids, labels, positions = (torch.stack(part) for part in zip(*batch, strict=True))
     with accelerator.autocast():
@@ -263,7 +263,9 @@ def _save(
 ) -> None:
     temporary = config.out.with_name(config.out.name + ".tmp")
     shutil.rmtree(temporary, ignore_errors=True)
-    model.to(torch.bfloat16).save_pretrained(str(temporary))
+    for parameter in model.parameters():
+        parameter.data = parameter.data.to(torch.bfloat16)
+    model.save_pretrained(str(temporary))
     (temporary / MARK).write_text(json.dumps({"specialist": True, "format": 1}) + "\n", encoding="utf-8")
     settings = {k: str(v) if isinstance(v, Path) else v for k, v in asdict(config).items()}
     report = {"config": settings, "validation_loss": losses, "history": history}
@@ -293,7 +295,7 @@ def main() -> None:
     parser.add_argument("--out", required=True, type=Path, help="folder of the adapter")
     parser.add_argument("--minutes", type=float, default=20.0)
     parser.add_argument("--rank", type=int, default=16)
-    parser.add_argument("--rate", type=float, default=2e-3)
+    parser.add_argument("--rate", type=float, default=3e-3)
     parser.add_argument("--copies", type=int, default=12, help="variants of every authored line")
     parser.add_argument("--seed", type=int, default=1)
     options = parser.parse_args()

@@ -1,6 +1,7 @@
 """How the sources are scaled and weighed into one score. The only place where weights stand.
 
-The weights are set by hand (see docs/conventions.md); `evals` measures them, and a learned blend may replace the table.
+Two tables: one for requests that say something (`Weights()`), set by hand (see docs/conventions.md), and one for requests
+where nothing but the history speaks (`Weights.for_history()`), tuned on held-out people (see docs/log.md, 2026-11-22).
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from vouchrec.retrieval.types import SOURCES, ItemVector, Source
+from vouchrec.retrieval.types import SOURCES, ItemVector, Profile, Query, Source
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +26,21 @@ class Weights:
     match: float = 0.7
     popularity: float = 0.15
     recency: float = 0.03
+
+    @staticmethod
+    def for_history() -> Weights:
+        """Return the weights of a request without a wish and without reference items, where the history alone speaks.
+
+        Relative to the collaborative score, likeness in content counts 0.4, the logarithm of popularity 0.2 and newness
+        nothing; the rest is as in the other table.
+        """
+        return Weights(neighbours=0.36, popularity=0.18, recency=0.0)
+
+    @staticmethod
+    def of_request(query: Query, profile: Profile) -> Weights:
+        """Return the table that `recommend` uses for a request when it is given none."""
+        silent = not query.wish.strip() and not query.similar_to
+        return Weights.for_history() if silent and profile.history else Weights()
 
     def of(self, source: Source) -> float:
         """Return one weight."""

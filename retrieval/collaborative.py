@@ -126,7 +126,7 @@ class Ease:
         """
         weights = self._require()
         folder.mkdir(parents=True, exist_ok=True)
-        save_file({"weights": weights.astype(np.float16), "popularity": self._popularity}, folder / "scorer.safetensors")
+        save_file({"weights": np.ascontiguousarray(weights, dtype=np.float16), "popularity": self._popularity}, folder / "scorer.safetensors")
         info = {"kind": "ease", "l2": self.l2, "items": list(self.items)}
         temporary = folder / "scorer.json.tmp"
         temporary.write_text(json.dumps(info, ensure_ascii=False), encoding="utf-8")

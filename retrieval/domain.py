@@ -1,27 +1,33 @@
 """The domain file: what an item is called, which attributes exist, how each is phrased and filtered.
 
 A TOML file (see docs/how-to/own-catalogue.md) keeps every word of a domain out of the code. Without one, a domain is
-inferred from the items file: lists and repeated short texts become filters, numbers become ranges.
+inferred from the items file: lists and repeated short texts become filters, numbers and dates become ranges.
 """
 
 from __future__ import annotations
 
+import datetime as dt
 import re
 import tomllib
+import unicodedata
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
+from functools import lru_cache
 from pathlib import Path
-from typing import Literal, TypeAlias, cast
+from typing import Literal, TypeAlias, TypeVar, cast
 
 from vouchrec.retrieval.errors import ConfigError
-from vouchrec.retrieval.types import Item
+from vouchrec.retrieval.types import AttributeValue, Item
 
+T = TypeVar("T", bound=str)
 Kind: TypeAlias = Literal["text", "number", "list", "date"]
 Quantity: TypeAlias = Literal["", "year", "duration", "price", "count"]
 KINDS: tuple[Kind, ...] = ("text", "number", "list", "date")
 QUANTITIES: tuple[Quantity, ...] = ("", "year", "duration", "price", "count")
 RESERVED = frozenset({"id", "title", "description", "aliases"})
-_NAME = re.compile(r"^[a-z][a-z0-9_]*$")
+_NAME = re.compile(r"[^\W\d_]\w*")
+_NUMBER = re.compile(r"[+-]?(?:0|[1-9]\d*)(?:\.\d+)?")
+_YEARS = range(1000, 2200)
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +77,6 @@ class Domain:
         attributes: Declared attributes in order of importance.
         recency: Name of the number or date attribute that says how new an item is; empty for none.
         examples: Prompts shown to a new user.
-        default_language: Value of a language attribute that needs no mention; unused when empty.
     """
 
     noun: str = "item"
@@ -117,58 +122,87 @@ def load_domain(path: Path) -> Domain:
             data = tomllib.load(file)
     except FileNotFoundError:
         raise ConfigError(f"{path}: no such domain file.") from None
+    except OSError as error:
+        raise ConfigError(f"{path}: can't be read: {error.strerror or error}.") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path}: not valid TOML: {error}.") from error
     return Domain.from_dict(data, where=str(path))
 
 
-def infer_domain(items: Iterable[Item]) -> Domain:
-    """Guess a domain from items: used when no domain file is given.
+@lru_cache(maxsize=1_024)
+def attribute_name(column: str) -> str:
+    """Return the attribute that a column of an items file stands for: "Release Year" is `release_year`.
 
-    Numbers named like a year become years; lists and short texts with repeated values become filters.
+    Returns an empty string for a column without a letter in front, which can't name an attribute.
     """
-    seen: dict[str, list[object]] = {}
+    words = re.findall(r"\w+", unicodedata.normalize("NFKC", column).casefold())
+    name = "_".join(words).strip("_")
+    return name if _NAME.fullmatch(name) else ""
+
+
+def infer_domain(items: Iterable[Item]) -> Domain:
+    """Guess a domain from items: used when no domain file declares the attributes.
+
+    Numbers named like a year become years; lists and short texts with repeated values become filters. Texts that all look
+    like numbers or dates count as such, since a CSV file has only texts.
+    """
+    seen: dict[str, list[AttributeValue]] = {}
     for item in items:
         for name, value in item.attributes.items():
             seen.setdefault(name, []).append(value)
-    return Domain(attributes=tuple(_infer_attribute(name, values) for name, values in seen.items()))
+    attributes = tuple(_infer_attribute(name, values) for name, values in seen.items())
+    age = next((a.name for a in attributes if a.quantity == "year" or a.kind == "date"), "")
+    return Domain(attributes=attributes, recency=age)
 
 
-def _infer_attribute(name: str, values: list[object]) -> Attribute:
+def _infer_attribute(name: str, values: list[AttributeValue]) -> Attribute:
     label = name.removesuffix("s").replace("_", " ")
-    if all(isinstance(v, int | float) for v in values):
-        quantity: Quantity = "year" if "year" in name.lower() else ""
+    if all(_looks_numeric(v) for v in values):
+        year = "year" in name and all(int(float(cast("str", v))) in _YEARS for v in values)
+        quantity: Quantity = "year" if year else ""
         return Attribute(name=name, kind="number", label=label, quantity=quantity, phrase=f"{label} {{value}}")
     if any(isinstance(v, tuple) for v in values):
         return Attribute(name=name, kind="list", label=label)
     distinct = {str(v) for v in values}
+    if all(_looks_like_date(v) for v in distinct):
+        return Attribute(name=name, kind="date", label=label, phrase=f"{label} {{value}}")
     short = all(len(v) <= 60 for v in distinct)
     return Attribute(name=name, kind="text", label=label, filterable=short and len(distinct) * 2 <= len(values))
 
 
+def _looks_numeric(value: AttributeValue) -> bool:
+    """Numbers, and texts of them without leading zeros (those are codes)."""
+    return isinstance(value, int | float) or (isinstance(value, str) and _NUMBER.fullmatch(value) is not None)
+
+
+def _looks_like_date(text: str) -> bool:
+    try:
+        dt.date.fromisoformat(text[:10])
+    except ValueError:
+        return False
+    return len(text) >= 10 and text[4] == "-"
+
+
+_ITEM_KEYS = frozenset({"noun", "plural", "consume", "consumed", "nouns", "recency", "examples"})
+
+
 def _parse_domain(data: Mapping[str, object], where: str) -> Domain:
-    item = _table(data.get("item", data), f"{where} [item]")
-    raw = data.get("attributes", {})
-    entries: list[Mapping[str, object]]
-    if isinstance(raw, Mapping):
-        table = cast("Mapping[str, object]", raw)
-        entries = [{"name": name, **_table(value, f"{where} [attributes.{name}]")} for name, value in table.items()]
-    else:
-        entries = [_table(value, f"{where} attributes") for value in cast("Iterable[object]", raw)]
-    attributes = tuple(_parse_attribute(entry, where) for entry in entries)
-    known = {"noun", "plural", "consume", "consumed", "nouns", "recency", "examples"}
-    unknown = set(item) - known - {"attributes", "item"}
-    if unknown:
-        raise ConfigError(f"{where}: unknown key '{min(unknown)}' in [item].", hint=f"Known: {', '.join(sorted(known))}.")
-    recency = str(item.get("recency", ""))
+    nested = "item" in data
+    item = _table(data["item"], f"{where} [item]") if nested else {k: v for k, v in data.items() if k != "attributes"}
+    _reject_unknown(item, _ITEM_KEYS, f"{where} [item]" if nested else where)
+    if nested:
+        _reject_unknown(data, frozenset({"item", "attributes"}), where)
+    attributes = _parse_attributes(data.get("attributes", {}), where)
+    recency = _string(item, "recency", "", where)
     if recency and recency not in {a.name for a in attributes}:
         raise ConfigError(f"{where}: recency names '{recency}', which is not a declared attribute.")
     default = Domain()
+    noun = _string(item, "noun", default.noun, where)
     return Domain(
-        noun=str(item.get("noun", default.noun)),
-        plural=str(item.get("plural", f"{item.get('noun', default.noun)}s")),
-        consume=str(item.get("consume", default.consume)),
-        consumed=str(item.get("consumed", default.consumed)),
+        noun=noun,
+        plural=_string(item, "plural", f"{noun}s", where),
+        consume=_string(item, "consume", default.consume, where),
+        consumed=_string(item, "consumed", default.consumed, where),
         nouns=_strings(item.get("nouns", ()), f"{where} nouns"),
         attributes=attributes,
         recency=recency,
@@ -176,40 +210,76 @@ def _parse_domain(data: Mapping[str, object], where: str) -> Domain:
     )
 
 
+def _parse_attributes(raw: object, where: str) -> tuple[Attribute, ...]:
+    entries: list[Mapping[str, object]]
+    if isinstance(raw, Mapping):
+        table = cast("Mapping[str, object]", raw)
+        entries = [{"name": name, **_table(value, f"{where} [attributes.{name}]")} for name, value in table.items()]
+    elif isinstance(raw, list | tuple):
+        entries = [_table(value, f"{where} attributes") for value in cast("Iterable[object]", raw)]
+    else:
+        raise ConfigError(f"{where}: attributes must be a table.")
+    attributes = tuple(_parse_attribute(entry, where) for entry in entries)
+    names = [a.name for a in attributes]
+    if len(set(names)) != len(names):
+        raise ConfigError(f"{where}: attribute '{next(n for n in names if names.count(n) > 1)}' is declared twice.")
+    return attributes
+
+
 def _parse_attribute(entry: Mapping[str, object], where: str) -> Attribute:
     name = str(entry.get("name", ""))
     place = f"{where} [attributes.{name}]"
-    if not _NAME.match(name) or name in RESERVED:
+    if not name or attribute_name(name) != name or name in RESERVED:
         raise ConfigError(f"{place}: '{name}' can't name an attribute.", hint="Use lower-case letters, digits and _.")
-    known = {f for f in Attribute.__dataclass_fields__}
-    unknown = set(entry) - known
-    if unknown:
-        raise ConfigError(f"{place}: unknown key '{min(unknown)}'.", hint=f"Known: {', '.join(sorted(known))}.")
-    kind, quantity = str(entry.get("kind", "list")), str(entry.get("quantity", ""))
-    if kind not in KINDS:
-        raise ConfigError(f"{place}: kind '{kind}' is unknown.", hint=f"Use one of {', '.join(KINDS)}.")
-    if quantity not in QUANTITIES:
-        raise ConfigError(f"{place}: quantity '{quantity}' is unknown.", hint="Use year, duration, price or count.")
-    phrase = str(entry.get("phrase", "{value}"))
+    _reject_unknown(entry, frozenset(Attribute.__dataclass_fields__), place)
+    phrase = _string(entry, "phrase", "{value}", place)
     if "{value}" not in phrase:
         raise ConfigError(f"{place}: phrase must contain {{value}}.")
     synonyms = _table(entry.get("synonyms", {}), f"{place} synonyms")
     return Attribute(
         name=name,
-        kind=kind,
-        label=str(entry.get("label") or name.removesuffix("s").replace("_", " ")),
+        kind=_choice(entry, "kind", KINDS, "list", place),
+        label=_string(entry, "label", "", place) or name.removesuffix("s").replace("_", " "),
         phrase=phrase,
-        people=bool(entry.get("people", False)),
-        filterable=bool(entry.get("filterable", True)),
-        strict=bool(entry.get("strict", True)),
-        single=bool(entry.get("single", False)),
-        quantity=quantity,
-        unit=str(entry.get("unit", "")),
-        synonyms={k.casefold(): str(v) for k, v in synonyms.items()},
-        lower=_strings(entry.get("lower", ()), place),
-        higher=_strings(entry.get("higher", ()), place),
-        cues=_strings(entry.get("cues", ()), place),
+        people=_flag(entry, "people", False, place),
+        filterable=_flag(entry, "filterable", True, place),
+        strict=_flag(entry, "strict", True, place),
+        single=_flag(entry, "single", False, place),
+        quantity=_choice(entry, "quantity", QUANTITIES, "", place),
+        unit=_string(entry, "unit", "", place),
+        synonyms={k.casefold(): _string(synonyms, k, "", f"{place} synonyms") for k in synonyms},
+        lower=_strings(entry.get("lower", ()), f"{place} lower"),
+        higher=_strings(entry.get("higher", ()), f"{place} higher"),
+        cues=_strings(entry.get("cues", ()), f"{place} cues"),
     )
+
+
+def _reject_unknown(table: Mapping[str, object], known: frozenset[str], where: str) -> None:
+    unknown = set(table) - known
+    if unknown:
+        raise ConfigError(f"{where}: unknown key '{min(unknown)}'.", hint=f"Known: {', '.join(sorted(known))}.")
+
+
+def _choice(entry: Mapping[str, object], key: str, choices: tuple[T, ...], default: T, where: str) -> T:
+    value = entry.get(key, default)
+    if value not in choices:
+        known = ", ".join(str(c) for c in choices if c)
+        raise ConfigError(f"{where}: {key} {value!r} is unknown.", hint=f"Use one of {known}.")
+    return cast("T", value)
+
+
+def _string(entry: Mapping[str, object], key: str, default: str, where: str) -> str:
+    value = entry.get(key, default)
+    if not isinstance(value, str):
+        raise ConfigError(f"{where}: {key} must be a string, found {value!r:.60}.")
+    return value
+
+
+def _flag(entry: Mapping[str, object], key: str, default: bool, where: str) -> bool:
+    value = entry.get(key, default)
+    if not isinstance(value, bool):
+        raise ConfigError(f"{where}: {key} must be true or false, found {value!r:.60}.")
+    return value
 
 
 def _table(value: object, where: str) -> Mapping[str, object]:
@@ -219,6 +289,7 @@ def _table(value: object, where: str) -> Mapping[str, object]:
 
 
 def _strings(value: object, where: str) -> tuple[str, ...]:
-    if isinstance(value, str) or not isinstance(value, Iterable):
+    found = cast("list[object]", list(value)) if isinstance(value, list | tuple) else None
+    if found is None or not all(isinstance(v, str) for v in found):
         raise ConfigError(f"{where} must be a list of strings.")
-    return tuple(str(v) for v in cast("Iterable[object]", value))
+    return tuple(cast("list[str]", found))

@@ -16,6 +16,8 @@ from vouchrec.retrieval.files import read_rows
 from vouchrec.retrieval.types import Interaction, ItemId, UserId
 
 REQUIRED = ("user", "item")
+DISLIKED = 0.4
+"""Part of a rating scale up to which a rating is no like, however harsh its user: 4 of 10, 2 of 5."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +118,7 @@ def to_matrix(
     """Turn interactions into positive weights.
 
     Explicit ratings: kept where they reach the user's own mean minus half a level or two thirds of the scale, whichever is
-    lower, so that a harsh user still has likes; weight 1. Implicit counts: log(1 + count) scaled by the user's largest.
+    lower, so that a harsh user still has likes, but never at or below `DISLIKED` of the scale; weight 1. Implicit counts: log(1 + count) scaled by the user's largest.
 
     Args:
         interactions: Any order; the last of a repeated (user, item) pair counts.
@@ -149,7 +151,7 @@ def to_matrix(
 def _liked(row: Mapping[int, float], top: float) -> dict[int, float]:
     mean = sum(row.values()) / len(row)
     threshold = min(top * 2 / 3, mean - top / 20)
-    return {index: 1.0 for index, value in row.items() if value >= threshold and value > 0}
+    return {index: 1.0 for index, value in row.items() if value >= threshold and value > top * DISLIKED}
 
 
 def _log_counts(row: Mapping[int, float]) -> dict[int, float]:

@@ -61,18 +61,29 @@ def recommend(workspace: Workspace, query: Query, profile: Profile, *, weights: 
         RequestError: n is not within 1 and 50, or a constraint names an attribute that the domain does not have.
     """
     _check(workspace, query)
-    weights = weights or Weights()
+    weights = weights or Weights.of_request(query, profile)
     allowed = allowed_rows(workspace, query, profile)
     if not allowed.any():
         return []
     signals = _signals(workspace, query, profile)
-    rows = _candidates(workspace, query, signals, allowed)
-    scores = _scores(workspace, query, signals, rows)
-    total = blend(scores, weights)
-    best = np.argsort(-total, kind="stable")[: max(RERANKED, query.n)]
+    rows, total = _ranked(workspace, query, signals, allowed, weights)
+    best = np.arange(min(len(rows), max(RERANKED, query.n)))
     picks = mmr(total[best], _likeness(workspace, [rows[i] for i in best]), query.n)
     chosen = sorted((int(best[p]) for p in picks), key=lambda i: -total[i])
     return _with_evidence(workspace, query, signals, [rows[i] for i in chosen], weights)
+
+
+def rank(workspace: Workspace, query: Query, profile: Profile, *, weights: Weights | None = None) -> list[ItemId]:
+    """Return all candidates in the order of their scores: the list among whose first `RERANKED` `recommend` diversifies.
+
+    Raises:
+        RequestError: As `recommend`.
+    """
+    _check(workspace, query)
+    allowed = allowed_rows(workspace, query, profile)
+    weights = weights or Weights.of_request(query, profile)
+    rows, _ = _ranked(workspace, query, _signals(workspace, query, profile), allowed, weights)
+    return [workspace.catalogue.items[row].id for row in rows]
 
 
 def assess(
@@ -88,7 +99,20 @@ def assess(
     if unknown:
         raise RequestError(f"There is no item '{unknown[0]}'.", hint="Use an id of this catalogue.")
     rows = workspace.catalogue.rows(items)
-    return _with_evidence(workspace, query, _signals(workspace, query, profile), rows, weights or Weights()) if rows else []
+    weights = weights or Weights.of_request(query, profile)
+    return _with_evidence(workspace, query, _signals(workspace, query, profile), rows, weights) if rows else []
+
+
+def _ranked(
+    workspace: Workspace, query: Query, signals: _Signals, allowed: RowMask, weights: Weights
+) -> tuple[list[Row], npt.NDArray[np.float32]]:
+    """Candidates, best first, with their blended scores."""
+    rows = _candidates(workspace, query, signals, allowed)
+    if not rows:
+        return [], np.zeros(0, np.float32)
+    total = blend(_scores(workspace, query, signals, rows), weights)
+    order = np.argsort(-total, kind="stable")
+    return [rows[i] for i in order], total[order]
 
 
 def _with_evidence(
@@ -182,7 +206,7 @@ def _mean_vector(workspace: Workspace, weights: Mapping[ItemId, float]) -> Embed
 
 
 def _candidates(workspace: Workspace, query: Query, signals: _Signals, allowed: RowMask) -> list[Row]:
-    """Union of the best allowed rows of every source, filled with popular ones when few."""
+    """Union of the best allowed rows of every source; popular ones too where they are few or nothing was wished for."""
     rows: dict[Row, None] = {}
     if query.wish.strip():
         vector = workspace.embedder.encode([query.wish])[0]
@@ -193,7 +217,7 @@ def _candidates(workspace: Workspace, query: Query, signals: _Signals, allowed: 
     soft = [c for c in query.constraints if c.strength == "soft"]
     if soft:
         rows.update(dict.fromkeys(_top(_match(workspace, soft), allowed, CANDIDATES, positive=True)))
-    if len(rows) < CANDIDATES:
+    if len(rows) < CANDIDATES or not query.wish.strip():
         rows.update(dict.fromkeys(_top(workspace.popularity, allowed, CANDIDATES, positive=False)))
     return list(rows)
 

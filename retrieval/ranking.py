@@ -18,7 +18,6 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 import scipy.sparse as sp
-
 from vouchrec.retrieval.interactions import InteractionMatrix, split_users, to_matrix
 from vouchrec.retrieval.types import Interaction, ItemId, UserId
 
@@ -125,6 +124,46 @@ def split_histories(interactions: Sequence[Interaction], rule: SplitRule) -> His
         validation_events=tuple(e for e in interactions if e.user in validation),
         test=tuple(_case(events[user], rule) for user in sorted(test)),
     )
+
+
+@dataclass(frozen=True, slots=True)
+class Fold:
+    """One part of the people, and what is learnt from to measure it.
+
+    Attributes:
+        train: Interactions of everyone who is not in the fold.
+        cases: The fold's people.
+    """
+
+    train: tuple[Interaction, ...]
+    cases: tuple[Case, ...]
+
+
+def cross_folds(interactions: Sequence[Interaction], rule: SplitRule, *, folds: int, seed: int) -> list[Fold]:
+    """Split everyone with enough interactions, except the validation people of `split_histories`, into folds.
+
+    The validation people, on whom settings are chosen, are in no fold: they train in every one.
+
+    Args:
+        interactions: As in `split_histories`.
+        rule: As in `split_histories`; its test part is not set aside here.
+        folds: Number of folds, at least 2.
+        seed: Seed of the permutation of people.
+    """
+    events: dict[UserId, list[Interaction]] = {}
+    for event in interactions:
+        events.setdefault(event.user, []).append(event)
+    tuning = {case.user for case in split_histories(interactions, rule).validation}
+    people = sorted(user for user, own in events.items() if len(own) >= rule.least and user not in tuning)
+    order = np.random.default_rng(seed).permutation(len(people))
+    groups = [{people[i] for i in order[start::folds]} for start in range(folds)]
+    return [
+        Fold(
+            train=tuple(e for e in interactions if e.user not in group),
+            cases=tuple(_case(events[user], rule) for user in sorted(group)),
+        )
+        for group in groups
+    ]
 
 
 def _case(own: Sequence[Interaction], rule: SplitRule) -> Case:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NoReturn
@@ -106,3 +107,48 @@ def agent(workspace, model):
 
 def json_lines(path: Path) -> list[dict[str, object]]:
     return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
+
+
+# ---- VOUCH_REQUIRE: what continuous integration must not skip ----------------------------------------------------
+
+REQUIRABLE = {"browser": "chromium", "postgres": "postgres", "data": "vouch_data"}
+"""Marker by name, with a word that the reason of a skip for want of it has."""
+
+
+def required() -> frozenset[str]:
+    """Return what VOUCH_REQUIRE names, for instance `browser,postgres,data`: a skip for want of it is a failure."""
+    names = frozenset(name.strip() for name in os.environ.get("VOUCH_REQUIRE", "").split(",") if name.strip())
+    if names - set(REQUIRABLE):
+        known = ", ".join(REQUIRABLE)
+        raise pytest.UsageError(f"VOUCH_REQUIRE names {min(names - set(REQUIRABLE))!r}; known: {known}.")
+    return names
+
+
+def lacking(markers: set[str], reason: str) -> list[str]:
+    """Return which required things a skipped test is skipped for, by its markers or by the reason that it gives."""
+    return sorted(n for n in required() if n in markers or REQUIRABLE[n] in reason.casefold())
+
+
+def refuse_skip(report: pytest.TestReport | pytest.CollectReport, markers: set[str]) -> None:
+    """Turn a skip for want of something required into a failure."""
+    if not report.skipped or hasattr(report, "wasxfail"):
+        return
+    reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else str(report.longrepr)
+    missing = lacking(markers, reason)
+    if missing:
+        report.outcome = "failed"
+        report.longrepr = f"VOUCH_REQUIRE asks for {', '.join(missing)}, but this was skipped: {reason}"
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item):
+    report: pytest.TestReport = yield
+    refuse_skip(report, {mark.name for mark in item.iter_markers()})
+    return report
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_make_collect_report(collector: pytest.Collector):
+    report: pytest.CollectReport = yield
+    refuse_skip(report, {mark.name for mark in collector.iter_markers()})
+    return report

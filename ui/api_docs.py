@@ -33,7 +33,7 @@ def docs_html(description: Json) -> str:
         f"<h1>Vouch API <small>{_e(info.get('version'))}</small></h1><p>{_e(info.get('description'))} "
         'Errors are <a href="https://www.rfc-editor.org/rfc/rfc9457">problem details</a> with a <code>next</code> step. '
         'The description for machines: <a href="openapi.json">openapi.json</a>. The <a href="./">chat page</a>.</p>'
-        f"{''.join(parts)}</body></html>"
+        f"{''.join(parts)}<h2>Parts</h2>{_parts(schemas)}</body></html>"
     )
 
 
@@ -51,6 +51,13 @@ def _endpoint(path: str, method: str, operation: Json, schemas: Json) -> str:
         parts.append(_fields("Response", answer))
     parts.append(f'<p class="soft">Status codes</p><table>{rows}</table>')
     return "".join(parts)
+
+
+def _parts(schemas: Json) -> str:
+    """Return the fields of every schema that others refer to, apart from the ones that endpoints show themselves."""
+    own = ("Recommendations", "Explanations", "Health", "HTTPValidation", "ValidationError")
+    shown = [(name, _map(schema)) for name, schema in schemas.items() if not name.startswith(own)]
+    return "".join(f"<p>{_e(schema.get('description'))}</p>{_fields(name, schema)}" for name, schema in shown)
 
 
 def _example(path: str, body: Json) -> str:

@@ -1,5 +1,6 @@
 """The `vouch` command. Results go to standard output, everything else to standard error; a user's error ends with code 2."""
 
+# ruff: noqa: D301  (the backslash-b in a docstring is click's mark for text that keeps its lines)
 from __future__ import annotations
 
 import io
@@ -11,7 +12,6 @@ from pathlib import Path
 from typing import Annotated, TypeAlias
 
 import typer
-
 from vouchrec.retrieval.errors import ConfigError, InputError, VouchError
 from vouchrec.ui import loader
 from vouchrec.ui.settings import Flags, Settings, read_settings

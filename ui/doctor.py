@@ -10,10 +10,14 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from importlib import metadata
-from typing import Literal, TypeAlias
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from vouchrec.retrieval.errors import VouchError
 from vouchrec.ui.settings import Settings
+
+if TYPE_CHECKING:
+    from vouchrec.agent.assemble import Agent
+    from vouchrec.retrieval.workspace import Workspace
 
 State: TypeAlias = Literal["ok", "note", "broken"]
 LIBRARIES = ("torch", "transformers", "peft", "sentence-transformers", "chromadb", "gradio")
@@ -46,7 +50,6 @@ def examine(settings: Settings) -> Iterator[Finding]:
 
 
 def _workspace_findings(settings: Settings) -> Iterator[Finding]:
-    from vouchrec.retrieval.workspace import Workspace
     from vouchrec.ui.loader import open_workspace
 
     opened: list[Workspace] = []
@@ -61,7 +64,7 @@ def _workspace_findings(settings: Settings) -> Iterator[Finding]:
     yield _guarded("workspace", workspace)
     if not opened:
         return
-    yield Finding("index", "ok", f"{opened[0].index_state}, embedder {opened[0].embedder.name}")
+    yield Finding("index", "ok", _index(opened[0]))
     yield _guarded("search", lambda: _search(opened[0]))
     yield _scorer(opened[0])
     yield from _model_findings(settings, opened[0])
@@ -69,7 +72,7 @@ def _workspace_findings(settings: Settings) -> Iterator[Finding]:
 
 
 def _model_findings(settings: Settings, workspace: Workspace) -> Iterator[Finding]:
-    from vouchrec.agent.assemble import Agent, open_agent
+    from vouchrec.agent.assemble import open_agent
 
     opened: list[Agent] = []
 
@@ -106,6 +109,13 @@ def _writable(settings: Settings) -> Finding:
     with tempfile.TemporaryFile(dir=folder):
         pass
     return Finding("write access", "ok", f"{settings.folder}")
+
+
+def _index(workspace: Workspace) -> str:
+    state = workspace.index_state
+    how = f"rebuilt ({state.reason})" if state.rebuilt else "up to date"
+    embedded = f", {state.embedded:,} embedded now" if state.embedded else ""
+    return f"Chroma, {how}{embedded}, embedder {workspace.embedder.name}"
 
 
 def _search(workspace: Workspace) -> Finding:

@@ -73,10 +73,17 @@ def attribute_text(item: Item, attribute: Attribute, limit: int = 6) -> str:
 
 
 def number_text(item: Item, attribute: Attribute) -> str:
-    """Return a number as people write it: a year bare, minutes in hours, others with their unit."""
+    """Return an item's number as people write it; empty when it has none."""
     number = item.number(attribute.name)
-    if number is None:
-        return ""
+    return "" if number is None else amount_text(number, attribute)
+
+
+def amount_text(value: str | float, attribute: Attribute) -> str:
+    """Return a value of a numeric attribute as people write it: a year bare, minutes in hours, others with their unit."""
+    try:
+        number = float(value)
+    except ValueError:
+        return str(value)
     if attribute.quantity == "duration" and attribute.unit.startswith("min") and number >= HOUR:
         hours, minutes = divmod(round(number), HOUR)
         return f"{hours} h {minutes} min" if minutes else f"{hours} h"
@@ -90,12 +97,15 @@ def shares(scores: Mapping[Source, float], weights: Weights | None = None) -> li
     A part is the absolute value of weight times score over the sum of all of them.
     """
     table = weights or Weights()
-    parts = {source: abs(table.of(source) * scores.get(source, 0.0)) for source in SOURCES}
+    parts: dict[Source, float] = {source: abs(table.of(source) * scores.get(source, 0.0)) for source in SOURCES}
     whole = sum(parts.values())
     if whole <= 0:
         return []
-    found = [(source, part / whole) for source, part in parts.items() if part / whole >= MIN_SHARE]
-    return sorted(found, key=lambda pair: -pair[1])
+    found: list[tuple[Source, float]] = [
+        (source, part / whole) for source, part in parts.items() if part / whole >= MIN_SHARE
+    ]
+    found.sort(key=lambda pair: -pair[1])
+    return found
 
 
 def _phrased(item: Item, attribute: Attribute, limit: int) -> str:

@@ -8,7 +8,7 @@ from vouchrec.agent.profile import Portrait
 from vouchrec.agent.types import Explained, Reply
 from vouchrec.retrieval.domain import Attribute, Domain
 from vouchrec.retrieval.types import Constraint, Item, Recommendation
-from vouchrec.ui.facts import SOURCE_LABELS, number_text, shares
+from vouchrec.ui.facts import MIN_SHARE, SOURCE_LABELS, amount_text, number_text, shares
 from vouchrec.ui.text import printable
 
 BAR = 20
@@ -56,10 +56,11 @@ def why_lines(recommendation: Recommendation, domain: Domain) -> list[str]:
     lines += [
         f"    {_bar(part)} {part:4.0%}  {SOURCE_LABELS[source]}" for source, part in shares(recommendation.scores)
     ]
-    if evidence.contributions:
+    brought = [c for c in evidence.contributions if abs(c.share) >= MIN_SHARE][:5]
+    if brought:
         exact = "exact" if evidence.exact else "approximate"
         lines.append(f"  What you like counts like this ({exact})")
-        for c in evidence.contributions[:5]:
+        for c in brought:
             lines.append(f"    {_bar(abs(c.share))} {c.share:+4.0%}  {printable(c.item.title)}")
     if evidence.matched:
         lines.append("  What you asked for and it has")
@@ -72,13 +73,15 @@ def why_lines(recommendation: Recommendation, domain: Domain) -> list[str]:
 
 
 def constraint_text(constraint: Constraint, domain: Domain, values: Iterable[str] = ()) -> str:
-    """Return a satisfied constraint in words: the attribute and the item's own values."""
+    """Return a satisfied constraint in words: the attribute, the item's own values and the bound."""
     attribute = domain.attribute(constraint.attribute)
     label = attribute.label if attribute and attribute.label else constraint.attribute
-    own = ", ".join(values) or ", ".join(constraint.values())
-    signs = {"min": f"at least {', '.join(constraint.values())}", "max": f"at most {', '.join(constraint.values())}"}
-    bound = signs.get(constraint.op)
-    return f"{label}: {own} ({bound})" if bound else f"{label}: {own}"
+    bounds = {"min": "at least", "max": "at most"}
+    if attribute is None or constraint.op not in bounds:
+        return f"{label}: {', '.join(values) or ', '.join(constraint.values())}"
+    own = ", ".join(amount_text(v, attribute) for v in values)
+    bound = f"{bounds[constraint.op]} {amount_text(constraint.values()[0], attribute)}"
+    return f"{label}: {own} ({bound})" if own else f"{label}: {bound}"
 
 
 def portrait_lines(portrait: Portrait) -> list[str]:

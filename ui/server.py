@@ -13,7 +13,6 @@ from fastapi import FastAPI
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
-
 from vouchrec.agent.assemble import Agent
 from vouchrec.retrieval.errors import ConfigError
 from vouchrec.ui.api import make_api

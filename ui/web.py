@@ -14,8 +14,7 @@ from typing import TypeAlias
 import gradio as gr
 from fastapi import FastAPI
 from gradio.components import Component
-from gradio.themes import Base, LocalFont
-
+from gradio.themes import Base, Font
 from vouchrec.agent.assemble import Agent
 from vouchrec.retrieval.errors import VouchError
 from vouchrec.retrieval.store import EventKind
@@ -134,9 +133,8 @@ class _Handlers:
         """Take a click in the header, the conversation or the panel."""
         live = session or PageSession(self.agent, user_id(who))
         do = _value(event, "do")
-        kind = next((k for k in FEEDBACK if k == do), None)
-        if kind is not None:
-            yield from self._stream(live, self._feedback(live, kind, event))
+        if do in FEEDBACK:
+            yield from self._stream(live, self._feedback(live, FEEDBACK[do], event))
         elif do == "say":
             yield from self._stream(live, live.say(_value(event, "text")))
         elif do == "retry":
@@ -203,8 +201,8 @@ def _value(event: gr.EventData, name: str) -> str:
 
 
 def _theme() -> Base:
-    """The page's own look: bundled fonts only, and colours from page.css."""
+    """The page's own look: fonts and colours come from page.css."""
     return Base(
-        font=[LocalFont("IBM Plex Sans"), "system-ui", "sans-serif"],
-        font_mono=[LocalFont("IBM Plex Mono"), "monospace"],
+        font=[Font("Vouch Sans"), Font("system-ui"), Font("sans-serif")],
+        font_mono=[Font("ui-monospace"), Font("monospace")],
     )

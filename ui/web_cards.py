@@ -12,7 +12,7 @@ from vouchrec.agent.profile import Portrait
 from vouchrec.agent.types import Reason
 from vouchrec.retrieval.domain import Domain
 from vouchrec.retrieval.types import Evidence, Item, Recommendation
-from vouchrec.ui.facts import SOURCE_LABELS, CardFacts, attribute_text, card_facts, shares
+from vouchrec.ui.facts import MIN_SHARE, SOURCE_LABELS, CardFacts, attribute_text, card_facts, shares
 from vouchrec.ui.lines import constraint_text
 from vouchrec.ui.text import plural
 from vouchrec.ui.web_icons import icon
@@ -250,14 +250,13 @@ def _why(recommendation: Recommendation, item: Item, domain: Domain, key: str) -
 
 
 def _contributions(evidence: Evidence) -> str:
-    rows = "".join(
-        _row(c.item.title, c.share, "v-plus" if c.share >= 0 else "v-minus") for c in evidence.contributions[:ROWS]
-    )
-    note = "exact shares of the part that people with your taste brought" if evidence.exact else "approximate shares"
-    return _section(
-        "Because of what you like",
-        f'<ul class="v-rows">{rows}</ul><p class="v-note">{_capital(note)}.</p>' if rows else "",
-    )
+    brought = [c for c in evidence.contributions if abs(c.share) >= MIN_SHARE][:ROWS]
+    if not brought:
+        return ""
+    rows = "".join(_row(c.item.title, c.share, "v-plus" if c.share >= 0 else "v-minus") for c in brought)
+    exact = "Exact shares" if evidence.exact else "Approximate shares"
+    note = f"{exact} of what the tastes of others brought."
+    return _section("Because of what you like", f'<ul class="v-rows">{rows}</ul><p class="v-note">{note}</p>')
 
 
 def _matched(evidence: Evidence, domain: Domain) -> str:

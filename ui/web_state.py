@@ -9,7 +9,7 @@ import logging
 import re
 import secrets
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Literal, TypeAlias
 
@@ -27,7 +27,8 @@ from vouchrec.ui.text import clean_message
 log = logging.getLogger(__name__)
 Phase: TypeAlias = Literal["reading", "writing", "done", "failed"]
 Mark: TypeAlias = Literal["", "like", "dislike", "seen"]
-FEEDBACK: tuple[EventKind, ...] = ("like", "dislike", "seen", "forget")
+FEEDBACK: Mapping[str, EventKind] = {"like": "like", "dislike": "dislike", "seen": "seen", "forget": "forget"}
+"""What a card's buttons can say, by the name of the button."""
 _USER = re.compile(r"^web-[0-9a-f]{32}$")
 
 

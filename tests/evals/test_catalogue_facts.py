@@ -21,8 +21,8 @@ from vouchrec.retrieval.errors import ConfigError
 from vouchrec.retrieval.types import Item
 
 TEXT = (
-    "A lighthouse keeper counts ships that never arrive, until a boy rows out of the fog with a sealed box and a list of "
-    "names. By the time the lamp fails, each of them has begun to doubt the other and the sea."
+    "A lighthouse keeper counts ships that never arrive, until a boy rows out of the fog with a sealed box and a list "
+    "of names. By the time the lamp fails, each of them has begun to doubt the other and the sea."
 )
 
 
@@ -63,7 +63,7 @@ def csv_text(row: Mapping[str, object]) -> str:
     return out.getvalue()
 
 
-def streaming(data: Path, name: str = "netflix", **changes: object) -> None:
+def streaming(data: Path, name: str = "netflix", **changes: str) -> None:
     row = {
         "type": "Movie",
         "title": "Lamp, The",
@@ -109,7 +109,7 @@ def test_a_name_that_a_long_cast_list_lacks_is_a_note(tmp_path: Path) -> None:
         ("countries", {"country": "France"}),
     ],
 )
-def test_each_attribute_can_differ(tmp_path: Path, attribute: str, changes: dict[str, object]) -> None:
+def test_each_attribute_can_differ(tmp_path: Path, attribute: str, changes: dict[str, str]) -> None:
     streaming(tmp_path, **changes)
     report = facts.check_facts(load(tmp_path, record()), tmp_path)
     assert [c.attribute for c in report.open] == [attribute]
@@ -125,7 +125,7 @@ def test_each_attribute_can_differ(tmp_path: Path, attribute: str, changes: dict
         {"director": "", "cast": "", "country": "", "duration": ""},
     ],
 )
-def test_small_gaps_and_silence_are_no_disagreement(tmp_path: Path, changes: dict[str, object]) -> None:
+def test_small_gaps_and_silence_are_no_disagreement(tmp_path: Path, changes: dict[str, str]) -> None:
     streaming(tmp_path, **changes)
     assert facts.check_facts(load(tmp_path, record()), tmp_path).open == []
 
@@ -346,4 +346,4 @@ def test_the_shipped_catalogue_has_no_open_disagreement() -> None:
     items = list(read_items(facts.BUILTIN_ITEMS))
     report = facts.check_facts(items, Path(os.environ["VOUCH_DATA"]), facts.read_exceptions(facts.EXCEPTIONS))
     assert report.open == []
-    assert {c.item for c in report.checks if c.attribute == "year"} >= {items[-1].id} or len(report.checks) > 10_000
+    assert len(report.checks) > 10_000

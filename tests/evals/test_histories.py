@@ -10,7 +10,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import scipy.sparse as sp
-
 from vouchrec.evals import histories
 from vouchrec.evals.histories import ItemKnn, Method, Popularity, evaluate_histories, measure, write_report
 from vouchrec.retrieval.collaborative import Ease
@@ -57,7 +56,7 @@ def test_item_knn_keeps_the_nearest_only():
 
 
 def test_evaluate_histories_by_hand():
-    # Popularity order a, b = c, d. First case: b, c, d are left; the target d is third. Second case: a, c, d; a is first.
+    # Popularity order: a, b = c, d. First case: b, c, d are left and d is third. Second case: a, c, d are left.
     cases = [Case("u", {"a": 1.0}, frozenset({"d"})), Case("v", {"b": 1.0}, frozenset({"a", "c"}))]
     methods = {"popularity": Method(Popularity, TRAIN), "EASE": Method(lambda: Ease(1.0), TRAIN)}
     figures = evaluate_histories(methods, cases, ITEMS, k=2, baseline="popularity", seed=0)

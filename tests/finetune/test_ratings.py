@@ -10,7 +10,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-
 from vouchrec.finetune import ratings as ratings_module
 from vouchrec.finetune import scorer as scorer_module
 from vouchrec.finetune.ratings import read_ratings
@@ -103,7 +102,7 @@ def test_tuning_prefers_what_ranks_the_validation_histories_best(data: Path):
     grid = tune(rated, told, [item.id for item in CATALOGUE], l2=(1.0, 1e6), told_weight=(0.0, 1.0))
     assert [(choice.l2, choice.told_weight) for choice in grid] == [(1, 0), (1e6, 0), (1, 1), (1e6, 1)]
     assert all(0 <= choice.score <= 1 for choice in grid)
-    # Liking one parity predicts it: the ten others of it fill the list, so every target is in it.
+    # Liking one parity predicts the other films of it, of which there are at most ten; chance is lower.
     assert grid[0].rated > 0.25
 
 
