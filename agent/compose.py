@@ -6,7 +6,6 @@ import re
 from collections.abc import Sequence
 
 from vouchrec.agent.plan import MAX_VALUES, Plan, join
-from vouchrec.agent.prompts import Planned
 from vouchrec.agent.types import Request
 from vouchrec.retrieval.domain import Attribute, Domain
 from vouchrec.retrieval.types import Constraint, Item, Recommendation
@@ -18,26 +17,29 @@ _SOUNDS_VOWEL = re.compile(r"^(?:hour|honest|heir|8|11\b|18\b)", re.IGNORECASE)
 
 
 def composed_reason(plan: Plan, domain: Domain) -> str:
-    """Return a plain true reason made of the plan's statements."""
-    parts = [_sentence(entry, plan, domain) for entry in plan.entries]
-    return fix_articles(" ".join(p for p in parts if p)) or f"It is a {domain.noun} that fits what you asked for."
+    """Return a plain true reason made of the plan's statements, one sentence per kind of statement."""
+    sentences: list[str] = []
+    causes = [e.value for e in plan.entries if e.kind == "cause"]
+    if causes:
+        sentences.append(f"Your liking for {join(causes)} speaks for it.")
+    sentences += [f"It is close to {e.value}." for e in plan.entries if e.kind == "similar"]
+    shared = _phrases("shared", plan, domain)
+    if shared:
+        sentences.append(f"Like {plan.liked[0].title}, it is {join(shared)}.")
+    matches = _phrases("match", plan, domain)
+    if matches:
+        sentences.append(f"As you asked, it is {join(matches)}.")
+    sentences += [f"It is {fact}." for fact in _phrases("fact", plan, domain)]
+    return fix_articles(" ".join(sentences)) or f"It is a {domain.noun} that fits what you asked for."
 
 
-def _sentence(entry: Planned, plan: Plan, domain: Domain) -> str:
-    subject, _, name = entry.reference.strip("[]").partition(".")
-    if entry.kind == "cause":
-        return f"Your liking for {entry.value} speaks for it." if subject == "liked1" else f"So does {entry.value}."
-    if entry.kind == "similar":
-        return f"It is close to {entry.value}."
-    attribute = domain.attribute(name)
-    if attribute is None:
-        return ""
-    phrase = phrased(attribute, entry.value, domain)
-    if entry.kind == "shared":
-        return f"Like {plan.liked[0].title}, it is {phrase}."
-    if entry.kind == "match":
-        return f"As you asked, it is {phrase}."
-    return f"It is {phrase}."
+def _phrases(kind: str, plan: Plan, domain: Domain) -> list[str]:
+    found: list[str] = []
+    for entry in plan.entries:
+        attribute = domain.attribute(entry.reference.strip("[]").partition(".")[2])
+        if entry.kind == kind and attribute is not None:
+            found.append(phrased(attribute, entry.value, domain))
+    return found
 
 
 def phrased(attribute: Attribute, value: str, domain: Domain) -> str:
@@ -62,16 +64,39 @@ def fix_articles(text: str) -> str:
 
 def opening(request: Request, found: Sequence[Recommendation], domain: Domain, notes: Sequence[str]) -> str:
     """Return the sentence before a list: what was understood, in plain words."""
-    count = len(found)
-    what = domain.noun if count == 1 else domain.plural
-    wanted = [describe(c, domain) for c in request.constraints if c.strength == "hard"]
-    start = {
-        "feedback": "Noted.",
-        "critique": "Right.",
-    }.get(request.act, "")
-    number = {1: "Here is one"}.get(count, f"Here are {count}")
-    conditions = f", {join(wanted)}" if wanted else ""
-    return " ".join([*notes, start, f"{number} {what}{conditions}."]).strip()
+    before, after = conditions(request.constraints, domain)
+    noun = domain.noun if len(found) == 1 else domain.plural
+    what = " ".join([*([join(before)] if before else []), noun])
+    number = "Here is one" if len(found) == 1 else f"Here are {len(found)}"
+    start = {"feedback": "Noted.", "critique": "Right."}.get(request.act, "")
+    rest = f" {', '.join(after)}" if after else ""
+    return " ".join([*notes, start, f"{number} {what}{rest}."]).strip()
+
+
+def conditions(constraints: Sequence[Constraint], domain: Domain) -> tuple[list[str], list[str]]:
+    """Return hard conditions in words: those that stand before the noun ("science fiction"), and those after it."""
+    before: list[str] = []
+    after: list[str] = []
+    hard = [c for c in constraints if c.strength == "hard"]
+    for constraint in hard:
+        attribute = domain.attribute(constraint.attribute)
+        positive = constraint.op in ("is", "any_of")
+        if attribute and positive and attribute.phrase == "a {value} {noun}":
+            before.append(" or ".join(constraint.values()))
+            continue
+        partner = next(
+            (c for c in hard if c.attribute == constraint.attribute and {c.op, constraint.op} == {"min", "max"}), None
+        )
+        if partner is None:
+            after.append(describe(constraint, domain))
+        elif constraint.op == "min":
+            after.append(_range(constraint, partner, attribute))
+    return before, after
+
+
+def _range(low: Constraint, high: Constraint, attribute: Attribute | None) -> str:
+    unit = f" {attribute.unit}" if attribute and attribute.unit else ""
+    return f"from {float(str(low.value)):g} to {float(str(high.value)):g}{unit}"
 
 
 def starting_question(domain: Domain) -> str:

@@ -33,12 +33,16 @@ def decide(request: Request, conversation: Conversation) -> Decision:
 
 
 def make_query(request: Request, conversation: Conversation, n: int) -> Query:
-    """Return the query of a request; "more" and "others" leave out what is already on the screen."""
+    """Return the query of a request; "more" and "others" leave out what was shown before, also in the turns that follow."""
+    past = conversation.state.query if conversation.state is not None else None
+    excluded = past.exclude if past is not None and (request.more or request.act != "recommend") else ()
+    if request.more:
+        excluded = tuple(dict.fromkeys((*excluded, *conversation.shown)))
     return Query(
         wish=request.wish,
         constraints=request.constraints,
         similar_to=request.liked,
         unlike=request.disliked,
-        exclude=conversation.shown if request.more else (),
+        exclude=excluded,
         n=min(request.n or n, MOST),
     )

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from vouchrec.agent.compose import composed_reason, fix_articles
@@ -78,8 +79,17 @@ def choose(agent: Agent, recommendation: Recommendation, plan: Plan, candidates:
             if verdicts.verified:
                 return Reason(text, verdicts.claims, True, "model")
             failure = "reason:unsupported"
-    text = composed_reason(plan, agent.workspace.domain)
-    verdicts = agent.verifier.verify(text, plan, recommendation)
+    return _composed(agent, recommendation, plan, failure)
+
+
+def _composed(agent: Agent, recommendation: Recommendation, plan: Plan, failure: str) -> Reason:
+    """Return the reason made of the plan's facts; of none of them when a value of the record can't stand in a text."""
+    for entries in (plan.entries, ()):
+        sound = replace(plan, entries=entries)
+        text = composed_reason(sound, agent.workspace.domain)
+        verdicts = agent.verifier.verify(text, sound, recommendation)
+        if verdicts.verified:
+            break
     return Reason(text, verdicts.claims, verdicts.verified, "composed", failure)
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from rapidfuzz import fuzz, process
 from vouchrec.agent.words import common_words, name_key, without_article
-from vouchrec.retrieval.catalogue import Catalogue
+from vouchrec.retrieval.catalogue import Catalogue, fold
 from vouchrec.retrieval.domain import Attribute
 from vouchrec.retrieval.types import Constraint, ItemId, ItemVector, Row
 
@@ -88,7 +88,7 @@ class Gazetteer:
         wanted = " ".join(name_key(text))
         if len(wanted) < 4:
             return []
-        choices = self._title_strings.keys()
+        choices = list(self._title_strings)  # a copy: another thread may add an item
         found = process.extract(wanted, choices, scorer=fuzz.ratio, limit=3 * n, score_cutoff=cutoff)
         # "85 minutes" is spelt like "15 minutes" and means something else: numbers must agree.
         same = [(name, score) for name, score, _ in found if _numbers(name) == _numbers(wanted)]
@@ -117,9 +117,9 @@ class Gazetteer:
                     names.setdefault(person, []).append(attribute.name)
 
     def _add_values(self, attribute: Attribute) -> None:
+        originals = {fold(v): v for item in reversed(self._catalogue.items) for v in item.values(attribute.name)}
         for value in self._catalogue.values(attribute.name):
-            original = self._original(attribute.name, value)
-            meant = (Constraint(attribute.name, "is", original),)
+            meant = (Constraint(attribute.name, "is", originals[value]),)
             variants = _plural_variants(value) if attribute.kind == "list" else (value,)
             for variant in (*variants, *(() if attribute.strict else _comparatives(value))):
                 self._add_value(variant, attribute.name, meant)
@@ -143,10 +143,6 @@ class Gazetteer:
         key = name_key(surface)
         if key and not any(name == attribute for name, _ in self._entries[key].values):
             self._entries[key].values.append((attribute, meant))
-
-    def _original(self, attribute: str, folded: str) -> str:
-        row = next(iter(self._catalogue.rows_with(attribute, folded)))
-        return next(v for v in self._catalogue.items[row].values(attribute) if name_key(v) == name_key(folded))
 
 
 def _variants(name: str) -> Sequence[str]:

@@ -127,6 +127,7 @@ def _stored(agent: Agent, conversation: Conversation) -> tuple[dict[ItemId, floa
     top, mean = max(ratings, default=1.0), sum(ratings) / max(1, len(ratings))
     for event in events:
         if event.kind == "rating":
+            _move(event.item, "rating", liked, disliked, seen)  # the last word on an item counts
             _rate(event, top, mean, agent.explicit_ratings, liked, seen)
         else:
             _move(event.item, event.kind, liked, disliked, seen)
@@ -137,9 +138,9 @@ def _rate(event: Event, top: float, mean: float, explicit: bool, liked: dict[Ite
     """A rating marks as seen; a good one, for this person, as liked. A count is a like by its logarithm."""
     if explicit:
         seen.add(event.item)
-        if event.value >= min(top * 2 / 3, mean - top / 20):
+        if event.value > 0 and event.value >= min(top * 2 / 3, mean - top / 20):
             liked[event.item] = event.value / top
-    else:
+    elif event.value > 0:
         liked[event.item] = math.log1p(event.value) / math.log1p(max(top, 1.0))
 
 

@@ -7,6 +7,7 @@ span, as JSON. Reasons: the plan is shown as lines of references; the model answ
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import cast
@@ -14,6 +15,7 @@ from typing import cast
 from vouchrec.agent.llm.base import JsonSchema, Message
 from vouchrec.agent.types import ACTS, Act, Reading, Role, Span
 
+_OPENING = re.compile(r"<(?=[A-Za-z/|])\|?")
 BEFORE_LENGTH = 120
 """Characters kept of the person's previous message."""
 
@@ -66,7 +68,7 @@ def understand_prompt(
         before: The person's previous message, if any.
         specialist: True leaves the instructions out.
     """
-    context = _plain(before)[:BEFORE_LENGTH].replace("\n", " ") or "-"
+    context = _plain(before)[:BEFORE_LENGTH] or "-"
     content = f"task: understand\nshown: {shown}\nbefore: {context}\nmessage: {mark_spans(text, spans)}"
     messages = [Message("user", content)]
     return messages if specialist else [Message("system", UNDERSTAND_INSTRUCTIONS), *messages]
@@ -101,7 +103,7 @@ def parse_reading(text: str, spans: Sequence[Span]) -> Reading | None:
     """Return what a model answered, or None when it is not a valid reading of these spans."""
     try:
         data: object = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
     if not isinstance(data, dict):
         return None
@@ -118,11 +120,12 @@ def parse_reading(text: str, spans: Sequence[Span]) -> Reading | None:
 
 def reason_prompt(plan: Sequence[Planned], *, specialist: bool = True) -> list[Message]:
     """Return the prompt for wording one reason."""
-    lines = [f"{p.kind}: {p.reference}" + (f" = {p.value}" if "." in p.reference else "") for p in plan]
+    lines = [f"{p.kind}: {p.reference}" + (f" = {_plain(p.value)}" if "." in p.reference else "") for p in plan]
     messages = [Message("user", "task: reason\n" + "\n".join(lines))]
     return messages if specialist else [Message("system", REASON_INSTRUCTIONS), *messages]
 
 
 def _plain(text: str) -> str:
-    """Take from the text what could be mistaken for marks of the format or special tokens."""
-    return text.replace("[", "(").replace("]", ")").replace("<|", "< ").replace("|>", " >")
+    """Take from the text what could be mistaken for lines or marks of the format, or for special tokens of any tokenizer."""
+    flat = text.replace("\n", " ").replace("[", "(").replace("]", ")")
+    return _OPENING.sub("< ", flat).replace("|>", " >")

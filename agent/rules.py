@@ -61,7 +61,10 @@ def read_by_rules(text: str, spans: Sequence[Span], *, shown: int) -> Reading:
     """Return the act and the role of each span, by patterns around the spans."""
     lowered = text.casefold().replace("’", "'")
     roles = tuple(_role(lowered, span, spans) for span in spans)
-    return Reading(_act(lowered, spans, roles, shown), roles)
+    act = _act(lowered, spans, roles, shown)
+    if act == "compare":  # "Alien or Aliens?" says nothing of liking them
+        roles = tuple("about" if span.is_item else role for span, role in zip(spans, roles, strict=True))
+    return Reading(act, roles)
 
 
 def _act(text: str, spans: Sequence[Span], roles: Sequence[Role], shown: int) -> Act:

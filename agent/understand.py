@@ -21,7 +21,10 @@ MIN_LOGPROB = -1.2
 """Mean log-probability of the model's choices below which its reading is taken as a guess and isn't used."""
 _ANSWER_TOKENS = 400
 _OR = re.compile(r"[\s,]*\bor\b\s*(?:an?|the|some|maybe)?\s*", re.IGNORECASE)
-_MORE = re.compile(r"\b(?:more|another|others?|else|different|next|new ones|again)\b", re.IGNORECASE)
+_AND = re.compile(r"\s*(?:and|&|alongside|together with)\s*(?:with\s+)?", re.IGNORECASE)
+_OTHERS = re.compile(r"\b(?:another|others|else|different|new ones)\b", re.IGNORECASE)
+_MORE = re.compile(r"\b(?:more|other|next|again)\b", re.IGNORECASE)
+_LONGEST_WISH = 300
 _FILLER = re.compile(
     r"\b(?:please|pls|hi|hello|hey|can you|could you|i(?:'m| am)? (?:looking for|want|need|fancy|in the mood for)|recommend|suggest|show me|give me|find me|something|anything|some|a|an|the|me|i|to|for|of|and|or|but|with|nothing|no|not|like|maybe|preferably|tonight|good|any)\b",
     re.IGNORECASE,
@@ -68,26 +71,25 @@ def build_request(
     pairs = list(zip(spans, reading.roles, strict=True))
     stated = _constraints(message, pairs, domain)
     previous = conversation.state.request if conversation.state else None
-    constraints = _carry(act, previous, stated)
-    wish = _wish(message, pairs)
+    constraints = _carry(act, previous, stated, domain)
+    wish = _wish(message, pairs, domain)
     if previous is not None and act in ("critique", "feedback"):
-        wish = f"{previous.wish} {wish}".strip() if act == "critique" else previous.wish
+        wish = f"{previous.wish} {wish}".strip()[-_LONGEST_WISH:] if act == "critique" else previous.wish
     liked = _items(pairs, "like")
+    disliked = _items(pairs, "dislike")
+    fresh = not stated and not liked
     if previous is not None and act in ("critique", "feedback") and not liked:
-        liked = previous.liked
-    about = _items(pairs, "about")
-    if act in ("ask_item", "explain") and not about:
-        about = tuple(i for s, _ in pairs if s.is_item for i in s.items[:1]) or _focus(conversation)
+        liked = tuple(i for i in previous.liked if i in conversation.likes and i not in disliked)
     return Request(
         act=act,
         wish=wish,
         liked=liked,
-        disliked=_items(pairs, "dislike"),
+        disliked=disliked,
         seen=_items(pairs, "seen"),
-        about=about,
+        about=_about(act, pairs, conversation),
         constraints=constraints,
         n=next((s.count for s, r in pairs if s.kind == "count" and r not in ("ignore", "exclude")), None),
-        more=bool(_MORE.search(message)) and act in ("recommend", "critique") and not stated and not liked,
+        more=act in ("recommend", "critique") and _wants_others(message, fresh=fresh),
         ambiguous=tuple(
             (s.text, s.items) for s, r in pairs if s.kind == "title" and len(s.items) > 1 and r != "ignore"
         ),
@@ -110,6 +112,20 @@ def _settle_act(act: Act, spans: Sequence[Span], roles: Sequence[Role], conversa
     ):
         return "recommend"
     return act
+
+
+def _wants_others(message: str, *, fresh: bool) -> bool:
+    """Return whether items other than those on the screen are wanted; "more" says so only when it goes with nothing else."""
+    return bool(_OTHERS.search(message) or (fresh and _MORE.search(message)))
+
+
+def _about(act: Act, pairs: Sequence[tuple[Span, Role]], conversation: Conversation) -> tuple[ItemId, ...]:
+    """Return the items that the message asks about; a question that names items is about these, whatever their roles."""
+    about = _items(pairs, "about")
+    if about or act not in ("ask_item", "explain", "compare"):
+        return about
+    named = _items([(span, "about") for span, _ in pairs], "about")
+    return named if named or act == "compare" else _focus(conversation)
 
 
 def _focus(conversation: Conversation) -> tuple[ItemId, ...]:
@@ -140,7 +156,10 @@ def _constraints(message: str, pairs: Sequence[tuple[Span, Role]], domain: Domai
             strict = attribute is None or attribute.strict
             made = replace(constraint, strength="hard" if role == "must" and strict else "soft")
             either = previous is not None and _OR.fullmatch(message[previous.end : span.start]) is not None
-            joined = attribute is not None and (attribute.single or attribute.people or either)
+            both = previous is not None and _AND.fullmatch(message[previous.end : span.start]) is not None
+            makers = attribute is not None and attribute in domain.people[:1]
+            people = attribute is not None and attribute.people and (makers or not both)
+            joined = attribute is not None and (attribute.single or people or either)
             _add_wanted(found, made, alternatives=joined)
         previous = span
     return _consistent(found)
@@ -206,7 +225,9 @@ def _replaces(new: Constraint, old: Constraint) -> bool:
     return bool(same)
 
 
-def _carry(act: Act, previous: Request | None, stated: tuple[Constraint, ...]) -> tuple[Constraint, ...]:
+def _carry(
+    act: Act, previous: Request | None, stated: tuple[Constraint, ...], domain: Domain
+) -> tuple[Constraint, ...]:
     """Join what was said before with what is said now.
 
     A new request keeps only what was ruled out; a critique and feedback keep everything that is not contradicted.
@@ -217,21 +238,50 @@ def _carry(act: Act, previous: Request | None, stated: tuple[Constraint, ...]) -
         kept = [c for c in previous.constraints if c.op in ("is_not", "none_of")]
     else:
         kept = list(previous.constraints)
-    return _consistent([*kept, *stated])
+    left = [rest for old in kept if (rest := _left_of(old, stated, domain)) is not None]
+    return _consistent([*left, *stated])
 
 
-def _wish(message: str, pairs: Sequence[tuple[Span, Role]]) -> str:
-    """Return the message as search text: without names of items, without what is not wanted, without numbers and filler."""
+def _left_of(old: Constraint, stated: Sequence[Constraint], domain: Domain) -> Constraint | None:
+    """Return what is left of an earlier condition, of whose values some may have been taken back; None when nothing is."""
+    attribute = domain.attribute(old.attribute)
+    now = [c for c in stated if c.attribute == old.attribute]
+    wanted = old.op in ("is", "any_of")
+    if wanted and attribute is not None and attribute.single and any(c.op in ("is", "any_of") for c in now):
+        return None  # "make it Italian" takes "French" back
+    if old.op not in ("any_of", "none_of"):
+        return old
+    left = tuple(v for v in old.values() if not _taken_back(v, now, wanted=wanted))
+    if len(left) > 1:
+        return replace(old, value=left)
+    return replace(old, op="is" if wanted else "is_not", value=left[0]) if left else None
+
+
+def _taken_back(value: str, now: Sequence[Constraint], *, wanted: bool) -> bool:
+    """Return whether what is said now is the opposite of an earlier wish for a value, or of its exclusion."""
+    opposite = ("is_not", "none_of") if wanted else ("is", "any_of")
+    if any(value.casefold() in {v.casefold() for v in c.values()} for c in now if c.op in opposite):
+        return True
+    bounds = {c.op: float(str(c.value)) for c in now if c.op in ("min", "max")}
+    return not wanted and len(bounds) == 2 and bounds["min"] <= float(value) <= bounds["max"]
+
+
+def _wish(message: str, pairs: Sequence[tuple[Span, Role]], domain: Domain) -> str:
+    """Return the message as search text: what meaning can still add once names, numbers and hard conditions are dealt with."""
     parts: list[str] = []
     position = 0
     for span, role in pairs:
         parts.append(message[position : span.start])
-        keep = not span.is_item and span.kind != "count" and role in ("must", "prefer")
-        numeric = any(c.op in ("min", "max") for c in span.constraints)
-        if keep and not numeric:
+        if role in ("must", "prefer") and _adds_meaning(span, domain):
             parts.append(span.text)
         position = span.end
     parts.append(message[position:])
-    text = _FILLER.sub(" ", " ".join(parts))
-    text = re.sub(r"[^\w\s'’-]", " ", text)
-    return " ".join(text.split())[:300]
+    nouns = {*domain.nouns, domain.noun, domain.plural}
+    text = re.sub(r"[^\w\s'’-]", " ", _FILLER.sub(" ", " ".join(parts)))
+    return " ".join(word for word in text.split() if word.casefold() not in nouns)[:300]
+
+
+def _adds_meaning(span: Span, domain: Domain) -> bool:
+    """Return whether a wanted span is worth searching by meaning: a kind or a mood is, a country, a person or a year is not."""
+    attributes = [domain.attribute(c.attribute) for c in span.constraints]
+    return bool(attributes) and all(a is not None and a.kind == "list" and not (a.single or a.people) for a in attributes)

@@ -9,10 +9,10 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from vouchrec.agent.gazetteer import LONGEST_NAME, Gazetteer
-from vouchrec.agent.plan import KIND_OF, Plan
+from vouchrec.agent.gazetteer import LONGEST_NAME, Entry, Gazetteer
+from vouchrec.agent.plan import CAUSE_SHARE, KIND_OF, Plan
 from vouchrec.agent.types import Claim, Verdict
-from vouchrec.agent.words import common_words, tokenize
+from vouchrec.agent.words import Token, common_words, tokenize
 from vouchrec.retrieval.catalogue import Catalogue, fold
 from vouchrec.retrieval.types import Recommendation
 
@@ -65,7 +65,9 @@ class Verifier:
         proven = False
         if kind == "cause":
             item = plan.liked[int(subject.removeprefix("liked")) - 1]
-            proven = any(c.item.id == item.id and c.value > 0 for c in recommendation.evidence.contributions[:2])
+            weighty = recommendation.evidence.collaborative_share >= CAUSE_SHARE
+            top = recommendation.evidence.contributions[:2]
+            proven = weighty and any(c.item.id == item.id and c.value > 0 for c in top)
         elif kind == "similar":
             item = plan.liked[int(subject.removeprefix("liked")) - 1]
             proven = any(other.id == item.id for other, _ in recommendation.evidence.similar)
@@ -85,7 +87,7 @@ class Verifier:
         for value in sorted(own, key=len, reverse=True):
             rest = rest.replace(fold(value), " ")
         units = {fold(a.unit) for a in self._catalogue.domain.attributes}
-        return not [w for w in re.findall(r"\w+", rest) if w != "and" and w not in units]
+        return bool(rendered.strip()) and not [w for w in re.findall(r"\w+", rest) if w != "and" and w not in units]
 
     def _unsupported(self, text: str, plan: Plan) -> list[str]:
         found = [f"format: {m.group()}" for m in _BRACKETS.finditer(text)]
@@ -117,6 +119,9 @@ class Verifier:
                     found.append(problem)
                     step = length
                     break
+            else:
+                if self._unknown(tokens[position], free):
+                    found.append(f"name: {tokens[position].text}")
             position += step
         return found
 
@@ -125,20 +130,31 @@ class Verifier:
         if entry is None:
             return ""
         named = surface[:1].isupper() and not _starts_sentence(free, start)
-        if entry.people and (len(key) > 1 or named):
+        if entry.people and (len(key) > 1 or named or (surface[:1].isupper() and key[0] not in common_words())):
             return f"person: {surface}"
         if entry.items and ((len(key) > 1 and named) or not self._gazetteer.is_common(key)):
             return f"title: {surface}"
+        return self._category(key, surface, entry, plan)
+
+    def _category(self, key: tuple[str, ...], surface: str, entry: Entry, plan: Plan) -> str:
+        """Return what is wrong with a word that names values: that the item has none of them."""
+        problem = ""
         for attribute_name, constraints in entry.values:
             attribute = self._catalogue.domain.attribute(attribute_name)
-            if attribute is None or (not attribute.strict and len(key) == 1 and key[0] in common_words()):
-                continue  # "family", "dark": ordinary words outside the strict attributes
             own = {fold(v) for v in plan.item.values(attribute_name)}
-            if not any(fold(v) in own for c in constraints for v in c.values()):
-                return f"{attribute.label}: {surface}"
-        return ""
+            if attribute is None or any(fold(v) in own for c in constraints for v in c.values()):
+                return ""
+            if attribute.strict or len(key) > 1 or key[0] not in common_words():
+                problem = problem or f"{attribute.label}: {surface}"  # else "dark": an ordinary word
+        return problem
+
+    def _unknown(self, token: Token, free: str) -> bool:
+        """Return whether a word is written like a name that neither the plan nor the catalogue knows."""
+        if not token.text[:1].isupper() or _starts_sentence(free, token.start) or token.folded.split("'")[0] == "i":
+            return False
+        return token.folded not in common_words() and (token.folded,) not in self._gazetteer
 
 
 def _starts_sentence(text: str, start: int) -> bool:
     before = text[:start].rstrip()
-    return not before or before[-1] in ".!?:\u25a1"
+    return not before or before[-1] in ".!?:"

@@ -25,6 +25,7 @@ from typing import TypeAlias, cast
 import numpy as np
 import numpy.typing as npt
 from tqdm import tqdm
+
 from vouchrec.evals.intervals import Interval, Resample, bootstrap, bootstrap_statistic, paired_bootstrap
 from vouchrec.evals.metrics import coverage, mean, ndcg, recall
 from vouchrec.retrieval.blend import Weights
@@ -404,7 +405,7 @@ class _Bench:
             since = max(times) - RECENT_SECONDS
             matrices[RECENT] = self.matrix({group: [e for e in own if e.time is not None and e.time >= since]})
             newer = order_histories(own, self.ids, older=self.tuning.order.older).newer
-            people = tuple(map(str, range(newer.shape[0])))
+            people = tuple(map(str, range(len(newer.indptr) - 1)))
             matrices[LATER] = InteractionMatrix(newer, people, self.ids, explicit=False)
         return {name: _fitted(Popularity(), matrix) for name, matrix in matrices.items()}
 

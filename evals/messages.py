@@ -195,14 +195,10 @@ def _by_exact_title(agent: Agent, title: str) -> ItemId | None:
     return item_id if match is None or (year is not None and abs(year - int(match[2])) <= 1) else None
 
 
-def _titles(
-    agent: Agent, answer: Reply, gold: Mapping[str, object], screen: Sequence[ItemId], tally: Tally
-) -> None:
+def _titles(agent: Agent, answer: Reply, gold: Mapping[str, object], screen: Sequence[ItemId], tally: Tally) -> None:
     """Count right, wrong and missed item roles of this turn (only items that the catalogue has)."""
     request = answer.understanding.request
-    said = {
-        name: set(getattr(request, name)) & set(_linked(answer)) for name in ("liked", "disliked", "seen")
-    }
+    said = {name: set(getattr(request, name)) & set(_linked(answer)) for name in ("liked", "disliked", "seen")}
     for name, ours in said.items():
         theirs = _gold_items(agent, gold, screen, (name,))
         tally.titles["right"] += len(ours & theirs)
@@ -227,7 +223,11 @@ def summary(tally: Tally) -> dict[str, object]:
 
     def share(hits: int, total: int) -> dict[str, object]:
         low, high = wilson(hits, total)
-        return {"value": round(hits / total, 4) if total else None, "n": total, "interval": [round(low, 4), round(high, 4)]}
+        return {
+            "value": round(hits / total, 4) if total else None,
+            "n": total,
+            "interval": [round(low, 4), round(high, 4)],
+        }
 
     reasons = sum(tally.reasons.values())
     by_model = tally.reasons["model:verified"] + tally.reasons["model:unverified"]
@@ -256,7 +256,12 @@ def summary(tally: Tally) -> dict[str, object]:
 
 def markdown(figures: Mapping[str, object], model: str, protocol: str) -> str:
     """Return the figures as a table."""
-    lines = [f"Model `{model}`, protocol `{protocol}`.", "", "| figure | value | 95% interval | n |", "|---|---|---|---|"]
+    lines = [
+        f"Model `{model}`, protocol `{protocol}`.",
+        "",
+        "| figure | value | 95% interval | n |",
+        "|---|---|---|---|",
+    ]
     for name, value in figures.items():
         label = name.replace("_", " ")
         if isinstance(value, dict) and "interval" in value:

@@ -24,6 +24,7 @@ from pathlib import Path
 
 import numpy as np
 from tqdm import tqdm
+
 from vouchrec.finetune.ratings import TrainingRatings, read_ratings
 from vouchrec.retrieval.build import BUILTIN_DATA, builtin_items
 from vouchrec.retrieval.collaborative import Ease

@@ -37,9 +37,16 @@ class Weights:
         return Weights(neighbours=0.36, popularity=0.18, recency=0.0)
 
     @staticmethod
+    def for_reference() -> Weights:
+        """Return the weights of a request that names an item to be like: likeness first, the wish tells the difference."""
+        return Weights(semantic=0.7, lexical=0.2, neighbours=1.8, match=1.0)
+
+    @staticmethod
     def of_request(query: Query, profile: Profile) -> Weights:
         """Return the table that `recommend` uses for a request when it is given none."""
-        silent = not query.wish.strip() and not query.similar_to
+        if query.similar_to:
+            return Weights.for_reference()
+        silent = not query.wish.strip()
         return Weights.for_history() if silent and profile.history else Weights()
 
     def of(self, source: Source) -> float:

@@ -11,7 +11,8 @@ import json
 import os
 import shutil
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeVar
 
@@ -19,13 +20,21 @@ from tqdm import tqdm
 
 from vouchrec.retrieval.catalogue import read_items
 from vouchrec.retrieval.domain import Domain, infer_domain, load_domain
-from vouchrec.retrieval.embed import BUILTIN, Embedder
-from vouchrec.retrieval.errors import DataFileError
+from vouchrec.retrieval.embed import BUILTIN, Embedder, SentenceEmbedder
+from vouchrec.retrieval.errors import DataFileError, WorkspaceError
 from vouchrec.retrieval.index import IndexState
 from vouchrec.retrieval.interactions import read_interactions
+from vouchrec.retrieval.locks import exclusive
 from vouchrec.retrieval.store import Store
 from vouchrec.retrieval.types import Interaction, Item
-from vouchrec.retrieval.workspace import SETTINGS_FILE, Workspace, WorkspaceSettings, read_settings, write_settings
+from vouchrec.retrieval.workspace import (
+    SETTINGS_FILE,
+    Workspace,
+    WorkspaceSettings,
+    load_scorer,
+    read_settings,
+    write_settings,
+)
 
 T = TypeVar("T")
 BUILTIN_DATA = Path(__file__).parent / "builtin"
@@ -57,31 +66,67 @@ def init_workspace(
     embedder: Embedder | None = None,
     progress: bool = False,
 ) -> InitReport:
-    """Make or update a workspace from data files.
+    """Make or update a workspace from data files; without interactions those of an earlier run stay.
+
+    Everything is read and checked first, then the store is written in one transaction, then the embeddings are made, and
+    `vouch.toml` is written when all is done. An interrupted run is taken up where it stopped by running it again.
 
     Raises:
         DataFileError: A file is wrong; nothing was written.
-        ConfigError: The domain file is wrong; nothing was written.
-        WorkspaceError: The folder holds a damaged or newer workspace.
+        ConfigError: The domain file or the settings are wrong; nothing was written.
+        ModelError: The embedder or the earlier scorer can't be loaded; nothing was written.
+        WorkspaceError: The folder holds a damaged or newer workspace, or can't be written.
     """
-    declared = load_domain(domain) if domain else None
-    rows = list(_bar(read_items(items, declared), "reading items", progress))
+    known, rows = _read_items(items, load_domain(domain) if domain else None, progress)
     events, unknown = _read_events(interactions, {item.id for item in rows}, progress) if interactions else ([], 0)
-    if settings is None:
-        settings = read_settings(folder) if (folder / SETTINGS_FILE).exists() else WorkspaceSettings()
-    folder.mkdir(parents=True, exist_ok=True)
-    store = Store(settings.store or folder / "store.db")
-    store.replace_items(_bar(rows, "storing items", progress))
-    store.set_meta("domain", json.dumps((declared or infer_domain(rows)).to_dict(), ensure_ascii=False))
-    if interactions:
-        store.replace_interactions(_bar(events, "storing interactions", progress))
-    store.close()
-    write_settings(folder, settings)
-    workspace = Workspace.open(folder, embedder=embedder, progress=progress)
-    fitted = workspace.fit() if interactions else workspace.scorer is not None
-    report = InitReport(len(rows), len(events), unknown, fitted, workspace.index_state)
-    workspace.close()
-    return report
+    settings = _settled(folder, settings)
+    encoder = embedder or SentenceEmbedder(settings.embedder)
+    scorer = None if interactions else load_scorer(folder)
+    with _building(folder):
+        store = Store(settings.store or folder / "store.db")
+        try:
+            store.replace_content(
+                _bar(rows, "storing items", progress),
+                json.dumps(known.to_dict(), ensure_ascii=False),
+                _bar(events, "storing interactions", progress) if interactions else None,
+            )
+            workspace = Workspace(folder, store, known, encoder, scorer=scorer, progress=progress)
+            fitted = workspace.fit() if interactions else scorer is not None
+            workspace.close()
+        finally:
+            store.close()
+        write_settings(folder, settings)
+    return InitReport(len(rows), len(events), unknown, fitted, workspace.index_state)
+
+
+def _read_items(path: Path, declared: Domain | None, progress: bool) -> tuple[Domain, list[Item]]:
+    """Read the items and the domain that they are read by; attributes that nothing declares are inferred."""
+    rows = list(_bar(read_items(path, declared), "reading items", progress))
+    if declared is not None and declared.attributes:
+        return declared, rows
+    inferred = infer_domain(rows)
+    if declared is not None:
+        inferred = replace(declared, attributes=inferred.attributes, recency=inferred.recency)
+    # Read again now that the kinds are known: a CSV file has only texts.
+    return inferred, list(_bar(read_items(path, inferred), "reading items", progress))
+
+
+def _settled(folder: Path, given: WorkspaceSettings | None) -> WorkspaceSettings:
+    """Return the settings to use: given ones, with the store of the workspace that is there already."""
+    there = read_settings(folder) if (folder / SETTINGS_FILE).exists() else WorkspaceSettings()
+    return there if given is None else replace(given, store=given.store or there.store)
+
+
+@contextmanager
+def _building(folder: Path) -> Iterator[None]:
+    """Make a folder and keep other processes from building in it."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        hint = "Choose a folder that can be made and written."
+        raise WorkspaceError(f"{folder} can't be made: {error.strerror}.", hint=hint) from error
+    with exclusive(folder / "lock"):
+        yield
 
 
 def _read_events(path: Path, known: set[str], progress: bool) -> tuple[list[Interaction], int]:
@@ -103,10 +148,19 @@ def open_builtin(folder: Path, *, embedder: Embedder | None = None, progress: bo
     """Open the demo workspace, making it from packaged files on first use or when they changed.
 
     What users did in it (likes, dislikes, seen marks, conversations) is kept across updates.
+
+    Raises:
+        WorkspaceError: The folder can't be written, or what is in it is damaged.
+        ModelError: The embedder can't be loaded.
     """
-    if not (folder / SETTINGS_FILE).exists() or _builtin_stamp(folder) != builtin_version():
-        _make_builtin(folder)
-    return Workspace.open(folder, embedder=embedder, progress=progress)
+    try:
+        with _building(folder):
+            if not (folder / SETTINGS_FILE).exists() or _builtin_stamp(folder) != builtin_version():
+                _make_builtin(folder)
+        return Workspace.open(folder, embedder=embedder, progress=progress)
+    except WorkspaceError as error:
+        hint = f"{error.hint} Or delete {folder}: the demo is made again, without what was remembered in it."
+        raise WorkspaceError(error.message, hint=hint) from error
 
 
 def builtin_version() -> str:
@@ -136,19 +190,19 @@ def _builtin_stamp(folder: Path) -> str | None:
 
 
 def _make_builtin(folder: Path) -> None:
-    folder.mkdir(parents=True, exist_ok=True)
     store = Store(folder / "store.db")
-    store.replace_items(builtin_items())
-    store.set_meta("domain", json.dumps(builtin_domain().to_dict(), ensure_ascii=False))
-    for source, target in (("collaborative", "models/collaborative"), ("index", "index")):
-        _copy(BUILTIN_DATA / source, folder / target)
-    store.set_meta("builtin", builtin_version())
-    store.close()
+    try:
+        store.replace_content(builtin_items(), json.dumps(builtin_domain().to_dict(), ensure_ascii=False), None)
+        for source, target in (("collaborative", "models/collaborative"), ("index", "index")):
+            _copy(BUILTIN_DATA / source, folder / target)
+        store.set_meta("builtin", builtin_version())
+    finally:
+        store.close()
     write_settings(folder, WorkspaceSettings(embedder=BUILTIN))
 
 
 def _copy(source: Path, target: Path) -> None:
-    """Copy packaged files one by one, each through a rename, so that a second process never reads half a file."""
+    """Copy packaged files one by one, each through a rename, so that another process never reads half a file."""
     target.mkdir(parents=True, exist_ok=True)
     for path in sorted(source.iterdir()):
         if path.is_file() and path.suffix in {".json", ".npy", ".safetensors"}:
@@ -161,4 +215,12 @@ def _bar(rows: Iterable[T], title: str, progress: bool) -> Iterator[T]:
     return iter(tqdm(rows, desc=title, disable=not progress, unit="row", leave=False))
 
 
-__all__ = ["BUILTIN_DATA", "InitReport", "builtin_domain", "builtin_items", "builtin_version", "init_workspace", "open_builtin"]
+__all__ = [
+    "BUILTIN_DATA",
+    "InitReport",
+    "builtin_domain",
+    "builtin_items",
+    "builtin_version",
+    "init_workspace",
+    "open_builtin",
+]

@@ -221,7 +221,7 @@ class Catalogue:
         self._postings: dict[str, dict[str, set[Row]]] = {}
         self._ranged: dict[str, Kind] = {a.name: a.kind for a in domain.attributes if a.kind in ("number", "date")}
         self._numbers: dict[str, list[float]] = {name: [] for name in self._ranged}
-        self._unposted = {*self._ranged, *(a.name for a in domain.attributes if not a.filterable)}
+        self._unposted = {*self._ranged, *(a.name for a in domain.attributes if a.kind == "text" and not a.filterable)}
         self._columns: dict[str, npt.NDArray[np.float64]] = {}
         for item in items:
             self.put(item)

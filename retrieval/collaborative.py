@@ -7,15 +7,18 @@ the sum over the history of weight times B[i, j], so every contribution is exact
 from __future__ import annotations
 
 import json
+import os
+import zlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Protocol, cast
 
 import numpy as np
 import numpy.typing as npt
-import scipy.linalg as sl
+import scipy.sparse as sp
 from safetensors import SafetensorError
-from safetensors.numpy import load_file, save_file
+from safetensors.numpy import load_file, save
+from scipy.linalg.lapack import dpotrf, dpotri
 
 from vouchrec.retrieval.errors import ModelError, NotFittedError
 from vouchrec.retrieval.interactions import InteractionMatrix
@@ -28,8 +31,15 @@ EASE_LIMIT = 20_000
 class CollaborativeScorer(Protocol):
     """Scores items from a history. Items are its own columns; `items` maps them to ids."""
 
-    exact: bool
-    items: Sequence[ItemId]
+    @property
+    def exact(self) -> bool:
+        """True when contributions sum to the score by algebra."""
+        ...
+
+    @property
+    def items(self) -> Sequence[ItemId]:
+        """Item ids of the columns."""
+        ...
 
     def fit(self, interactions: InteractionMatrix) -> None:
         """Learn from positive interactions."""
@@ -72,22 +82,22 @@ class Ease:
     def fit(self, interactions: InteractionMatrix) -> None:
         """Learn B = I - P diag(1 / P), P the inverse of (X'X + l2 I), with a zero diagonal.
 
-        Memory 8 n^2 bytes for a moment, 4 n^2 kept; items no user has touched are left out, and above `EASE_LIMIT` items only
+        Memory 12 n^2 bytes for a moment, 4 n^2 kept; items no user has touched are left out, and above `EASE_LIMIT` items only
         the most popular stay.
+
+        Raises:
+            ModelError: The ridge strength is too small for these data.
         """
         counts = np.asarray(interactions.matrix.getnnz(axis=0)).ravel()
         kept = np.flatnonzero(counts > 0)
         if len(kept) > EASE_LIMIT:
             kept = np.sort(kept[np.argsort(-counts[kept], kind="stable")[:EASE_LIMIT]])
-        x = interactions.matrix[:, kept]
-        gram = np.asarray((x.T @ x).todense(), dtype=np.float64)
-        gram[np.diag_indices_from(gram)] += self.l2
-        inverse = sl.inv(gram, overwrite_a=True, check_finite=False) if len(kept) else gram
-        weights = (-inverse / np.diag(inverse)).astype(np.float32)
-        np.fill_diagonal(weights, 0.0)
+        weights = _ease_weights(sp.csc_matrix(interactions.matrix[:, kept], dtype=np.float64), self.l2)
         self._set(tuple(interactions.items[i] for i in kept), weights, counts[kept].astype(np.float32))
 
-    def _set(self, items: tuple[ItemId, ...], weights: npt.NDArray[np.float32], popularity: npt.NDArray[np.float32]) -> None:
+    def _set(
+        self, items: tuple[ItemId, ...], weights: npt.NDArray[np.float32], popularity: npt.NDArray[np.float32]
+    ) -> None:
         self.items, self._weights, self._popularity = items, weights, popularity
         self._column = {item: i for i, item in enumerate(items)}
 
@@ -124,13 +134,12 @@ class Ease:
         Raises:
             NotFittedError: Before fit() or load().
         """
-        weights = self._require()
+        weights = np.ascontiguousarray(self._require(), dtype=np.float16)
         folder.mkdir(parents=True, exist_ok=True)
-        save_file({"weights": np.ascontiguousarray(weights, dtype=np.float16), "popularity": self._popularity}, folder / "scorer.safetensors")
-        info = {"kind": "ease", "l2": self.l2, "items": list(self.items)}
-        temporary = folder / "scorer.json.tmp"
-        temporary.write_text(json.dumps(info, ensure_ascii=False), encoding="utf-8")
-        temporary.replace(folder / "scorer.json")
+        path = folder / "scorer.safetensors"
+        _write(path, save({"weights": weights, "popularity": self._popularity}))
+        info = {"kind": "ease", "l2": self.l2, "items": list(self.items), "checksum": _checksum(path)}
+        _write(folder / "scorer.json", json.dumps(info, ensure_ascii=False).encode())
 
     @staticmethod
     def load(folder: Path) -> Ease:
@@ -147,6 +156,8 @@ class Ease:
             weights = tensors["weights"].astype(np.float32)
             if info["kind"] != "ease" or weights.shape != (len(items), len(items)):
                 raise ValueError(f"kind {info['kind']}, shape {weights.shape}, {len(items)} items")
+            if "checksum" in info and info["checksum"] != _checksum(folder / "scorer.safetensors"):
+                raise ValueError("its two files are not of one scorer")
             scorer._set(items, weights, tensors["popularity"].astype(np.float32))
         except (OSError, ValueError, KeyError, TypeError, SafetensorError) as error:
             hint = "Fit it again with `vouch init`."
@@ -162,3 +173,57 @@ class Ease:
         if self._weights is None:
             raise NotFittedError("Ease")
         return self._weights
+
+
+def _write(path: Path, content: bytes) -> None:
+    temporary = path.with_name(f"{path.name}.{os.getpid()}.tmp")
+    temporary.write_bytes(content)
+    temporary.replace(path)
+
+
+def _checksum(path: Path) -> int:
+    found = 0
+    with path.open("rb") as file:
+        while chunk := file.read(1 << 20):
+            found = zlib.crc32(chunk, found)
+    return found
+
+
+_BLOCK = 1_024
+"""Rows handled at once where all of them would need a second matrix."""
+
+
+def _ease_weights(x: sp.csc_matrix, l2: float) -> npt.NDArray[np.float32]:
+    """Return EASE's B for an (n_users, n) float64 matrix, with one (n, n) float64 matrix beside it."""
+    n = x.shape[1]
+    weights = np.zeros((n, n), np.float32)
+    if n == 0:
+        return weights
+    inverse = _inverse_gram(x, l2)
+    scale = -1.0 / np.diag(inverse)
+    for start in range(0, n, _BLOCK):
+        stop = min(start + _BLOCK, n)
+        # Only the part below the diagonal was computed; the rest mirrors it.
+        weights[start:stop, :start] = inverse[start:stop, :start]
+        weights[start:stop, stop:] = inverse[stop:, start:stop].T
+        corner = np.tril(inverse[start:stop, start:stop])
+        weights[start:stop, start:stop] = corner + np.tril(corner, -1).T
+        weights[start:stop] *= scale.astype(np.float32)
+    np.fill_diagonal(weights, 0.0)
+    return weights
+
+
+def _inverse_gram(x: sp.csc_matrix, l2: float) -> npt.NDArray[np.float64]:
+    """Return the lower triangle of (X'X + l2 I)^-1, by Cholesky in place (LAPACK potrf, potri)."""
+    n = x.shape[1]
+    gram = np.zeros((n, n), np.float64, order="F")
+    for start in range(0, n, _BLOCK):
+        stop = min(start + _BLOCK, n)
+        gram[:, start:stop] = (x.T @ x[:, start:stop]).toarray()
+    gram[np.diag_indices(n)] += l2
+    factor, failed = dpotrf(gram, lower=1, overwrite_a=1, clean=0)
+    if not failed:
+        factor, failed = dpotri(factor, lower=1, overwrite_c=1)
+    if failed:
+        raise ModelError(f"EASE can't be fitted with l2 = {l2:g}: the matrix is singular.", hint="Use a larger l2.")
+    return factor

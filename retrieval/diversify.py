@@ -24,7 +24,7 @@ def mmr(
     """Return positions of n picks, each maximising trade_off x relevance - (1 - trade_off) x likeness to the picks before.
 
     Args:
-        relevance: (m,) float32, scaled here to [0, 1].
+        relevance: (m,) float32; scaled here so that the best counts 1 and the worse of 0 and the least counts 0.
         similarity: Likeness in [0, 1] of two positions.
     """
     low, high = float(relevance.min(initial=0)), float(relevance.max(initial=0))

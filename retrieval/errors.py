@@ -21,17 +21,17 @@ class VouchError(Exception):
     """Base of all errors raised on purpose.
 
     Attributes:
+        message: What is wrong.
         hint: One sentence that says what to do next; empty when the message says it all.
     """
 
     def __init__(self, message: str, *, hint: str = "") -> None:
         super().__init__(message)
-        self.hint = hint
+        self.message, self.hint = message, hint
 
     def __str__(self) -> str:
         """Return the message, followed by the hint."""
-        message = super().__str__()
-        return f"{message} {self.hint}" if self.hint else message
+        return f"{self.message} {self.hint}" if self.hint else self.message
 
 
 class InputError(VouchError):

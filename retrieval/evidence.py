@@ -29,7 +29,9 @@ def contributions(
     return tuple(sorted(found, key=lambda c: -abs(c.value)))
 
 
-def matched(catalogue: Catalogue, constraints: Sequence[Constraint], row: int) -> tuple[tuple[Constraint, tuple[str, ...]], ...]:
+def matched(
+    catalogue: Catalogue, constraints: Sequence[Constraint], row: int
+) -> tuple[tuple[Constraint, tuple[str, ...]], ...]:
     """Return each positive constraint that the item satisfies, with the item's own values for it."""
     item = catalogue.items[row]
     found: list[tuple[Constraint, tuple[str, ...]]] = []

@@ -4,55 +4,59 @@ from __future__ import annotations
 
 import datetime as dt
 import math
+import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import cast
 
 import numpy as np
+import numpy.typing as npt
 import scipy.sparse as sp
 
 from vouchrec.retrieval.errors import DataFileError
-from vouchrec.retrieval.files import read_rows
+from vouchrec.retrieval.files import clean_text, is_missing, read_rows
 from vouchrec.retrieval.types import Interaction, ItemId, UserId
 
 REQUIRED = ("user", "item")
 DISLIKED = 0.4
 """Part of a rating scale up to which a rating is no like, however harsh its user: 4 of 10, 2 of 5."""
-
-
-@dataclass(frozen=True, slots=True)
-class InteractionReport:
-    """What was read: kept rows, and rows whose item the catalogue does not have."""
-
-    kept: int
-    unknown_items: int
-    first_unknown: tuple[str, int] | None
+_PLAIN_NUMBER = re.compile(r"-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?")
 
 
 def read_interactions(path: Path) -> Iterator[tuple[int, Interaction]]:
     """Yield (row number, interaction) of a file with columns `user`, `item` and optionally `value`, `time`.
 
-    `value` is a rating or a count (1.0 when the column is absent); `time` is seconds since 1970 or an ISO date.
+    `value` is a rating or a count (1.0 when the column is absent); `time` is seconds since 1970 or an ISO date, in UTC
+    unless it says otherwise.
 
     Raises:
         DataFileError: A missing column, an empty id, a value that is not a finite number: with file, row and field.
     """
+    names: dict[str, str] = {}  # one string per user and item, not one per row
     for number, row in read_rows(path):
-        for name in REQUIRED:
-            if name not in row:
-                found = ", ".join(sorted(map(str, row))) or "none"
-                raise DataFileError(path, "column is missing", row=number, field=name, hint=f"Columns found: {found}.")
-            if str(row[name] if row[name] is not None else "").strip() == "":
-                raise DataFileError(path, "is empty", row=number, field=name)
-        value = _value(path, number, row)
-        time = _time(path, number, row.get("time"))
-        yield number, Interaction(str(row["user"]).strip(), str(row["item"]).strip(), value, time)
+        user, item = (_identifier(path, number, row, name) for name in REQUIRED)
+        value, time = _value(path, number, row), _time(path, number, row.get("time"))
+        yield number, Interaction(names.setdefault(user, user), names.setdefault(item, item), value, time)
+
+
+def _identifier(path: Path, number: int, row: Mapping[str, object], name: str) -> str:
+    if name not in row:
+        found = ", ".join(sorted(map(str, row))) or "none"
+        raise DataFileError(path, "column is missing", row=number, field=name, hint=f"Columns found: {found}.")
+    try:
+        text = " ".join(clean_text(row[name]).split())
+    except ValueError as error:
+        raise DataFileError(path, str(error), row=number, field=name) from error
+    if not text:
+        raise DataFileError(path, "is empty", row=number, field=name)
+    return text
 
 
 def _value(path: Path, number: int, row: Mapping[str, object]) -> float:
-    raw = row.get("value")
-    if raw is None or raw == "":
+    if "value" not in row:
         return 1.0
+    raw = row["value"]
     try:
         value = float(str(raw))
     except ValueError:
@@ -63,20 +67,20 @@ def _value(path: Path, number: int, row: Mapping[str, object]) -> float:
 
 
 def _time(path: Path, number: int, raw: object) -> float | None:
-    if raw is None or raw == "" or (isinstance(raw, float) and math.isnan(raw)):
+    if is_missing(raw):
         return None
-    if isinstance(raw, dt.datetime):
-        return raw.timestamp()
-    text = str(raw).strip()
     try:
-        return float(text)
-    except ValueError:
-        pass
-    try:
-        moment = dt.datetime.fromisoformat(text)
-    except ValueError:
-        problem = f"expected seconds since 1970 or an ISO date, found {text!r:.60}"
+        if isinstance(raw, dt.datetime):
+            return _seconds(raw)
+        text = str(raw).strip()
+        seconds = float(text) if _PLAIN_NUMBER.fullmatch(text) else _seconds(dt.datetime.fromisoformat(text))
+    except (ValueError, OverflowError):
+        problem = f"expected seconds since 1970 or an ISO date, found {raw!r:.60}"
         raise DataFileError(path, problem, row=number, field="time") from None
+    return seconds
+
+
+def _seconds(moment: dt.datetime) -> float:
     return (moment if moment.tzinfo else moment.replace(tzinfo=dt.UTC)).timestamp()
 
 
@@ -98,18 +102,17 @@ class InteractionMatrix:
 
 
 def is_explicit(values: Sequence[float]) -> bool:
-    """Return whether values look like ratings on a scale: few distinct levels, not all the same, none above 10 (or 100).
+    """Return whether values look like ratings on a scale: at least three levels, none above 10 (or 100), the usual one not low.
 
-    Counts are heavy-tailed: most values small, a few far above ten times the median.
+    Counts are heavy-tailed: most values are small beside the largest, so their median is below `DISLIKED` of it.
     """
     if not len(values):
         return False
     array = np.asarray(values)
     levels = np.unique(array)
-    if len(levels) < 3:
-        return False
     top = float(levels[-1])
-    return (top <= 10 and len(levels) <= 21) or (top <= 100 and float(np.median(array)) >= 20)
+    on_scale = (top <= 10 and len(levels) <= 21) or 10 < top <= 100
+    return len(levels) >= 3 and on_scale and float(np.median(array)) >= top * DISLIKED
 
 
 def to_matrix(
@@ -118,7 +121,8 @@ def to_matrix(
     """Turn interactions into positive weights.
 
     Explicit ratings: kept where they reach the user's own mean minus half a level or two thirds of the scale, whichever is
-    lower, so that a harsh user still has likes, but never at or below `DISLIKED` of the scale; weight 1. Implicit counts: log(1 + count) scaled by the user's largest.
+    lower, so that a harsh user still has likes, but never at or below `DISLIKED` of the scale; weight 1. Half a level is
+    a twentieth of the scale. Implicit counts: log(1 + count) scaled by the user's largest.
 
     Args:
         interactions: Any order; the last of a repeated (user, item) pair counts.
@@ -126,39 +130,39 @@ def to_matrix(
         explicit: Force the reading of values; None looks at them.
     """
     column = {item: index for index, item in enumerate(items)}
-    cells: dict[UserId, dict[int, float]] = {}
-    for event in interactions:
-        if event.item in column:
-            cells.setdefault(event.user, {})[column[event.item]] = event.value
-    values = [v for row in cells.values() for v in row.values()]
-    ratings = is_explicit(values) if explicit is None else explicit
-    top = max(values, default=1.0)
-    data: list[float] = []
-    indices: list[int] = []
-    indptr = [0]
-    for row in cells.values():
-        for index, weight in (_liked(row, top) if ratings else _log_counts(row)).items():
-            indices.append(index)
-            data.append(weight)
-        indptr.append(len(indices))
-    matrix = sp.csr_matrix(
-        (np.asarray(data, np.float32), np.asarray(indices, np.int64), np.asarray(indptr, np.int64)),
-        shape=(len(cells), len(items)),
-    )
-    return InteractionMatrix(matrix, tuple(cells), tuple(items), ratings)
+    known = [event for event in interactions if event.item in column]
+    users: dict[UserId, int] = {}
+    rows = np.fromiter((users.setdefault(e.user, len(users)) for e in known), np.int64, len(known))
+    columns = np.fromiter((column[e.item] for e in known), np.int64, len(known))
+    values = np.fromiter((e.value for e in known), np.float64, len(known))
+    last = _last_of_each(rows * len(items) + columns)
+    rows, columns, values = rows[last], columns[last], values[last]
+    ratings = is_explicit(cast("Sequence[float]", values)) if explicit is None else explicit
+    weights = _liked(rows, values, len(users)) if ratings else _log_counts(rows, values, len(users))
+    kept = weights > 0
+    cells = (weights[kept].astype(np.float32), (rows[kept], columns[kept]))
+    matrix = sp.csr_matrix(cells, shape=(len(users), len(items)))
+    return InteractionMatrix(matrix, tuple(users), tuple(items), ratings)
 
 
-def _liked(row: Mapping[int, float], top: float) -> dict[int, float]:
-    mean = sum(row.values()) / len(row)
-    threshold = min(top * 2 / 3, mean - top / 20)
-    return {index: 1.0 for index, value in row.items() if value >= threshold and value > top * DISLIKED}
+def _last_of_each(keys: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    """Return the position of the last occurrence of every distinct key."""
+    _, from_end = np.unique(keys[::-1], return_index=True)
+    return len(keys) - 1 - from_end
 
 
-def _log_counts(row: Mapping[int, float]) -> dict[int, float]:
-    largest = math.log1p(max(row.values()))
-    if largest <= 0:
-        return {}
-    return {index: math.log1p(value) / largest for index, value in row.items() if value > 0}
+def _liked(rows: npt.NDArray[np.int64], values: npt.NDArray[np.float64], n_users: int) -> npt.NDArray[np.float64]:
+    top = float(values.max(initial=0.0))
+    mean = np.bincount(rows, values, n_users) / np.maximum(np.bincount(rows, minlength=n_users), 1)
+    threshold = np.minimum(top * 2 / 3, mean - top / 20)[rows]
+    return ((values >= threshold) & (values > top * DISLIKED)).astype(np.float64)
+
+
+def _log_counts(rows: npt.NDArray[np.int64], values: npt.NDArray[np.float64], n_users: int) -> npt.NDArray[np.float64]:
+    logs = np.log1p(values)
+    largest = np.zeros(n_users)
+    np.maximum.at(largest, rows, logs)
+    return logs / np.where(largest > 0, largest, 1.0)[rows]
 
 
 def split_users(users: Collection[UserId], *, held_out: float, seed: int) -> tuple[set[UserId], set[UserId]]:

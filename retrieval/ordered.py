@@ -101,8 +101,8 @@ class OrderedEase(Ease):
         super().fit(interactions)
         row = {item: index for index, item in enumerate(interactions.items)}
         columns = np.asarray([row[item] for item in self.items], np.int64)
-        weights = self._require() + np.float32(self.order_weight) * self._regression(columns)
-        self._set(self.items, weights, self.popularity)
+        weights = self._require() + self.order_weight * self._regression(columns)
+        self._set(self.items, weights.astype(np.float32), self.popularity)
 
     def _regression(self, columns: npt.NDArray[np.int64]) -> npt.NDArray[np.float32]:
         older, newer = self._histories.older[:, columns], self._histories.newer[:, columns]

@@ -6,15 +6,19 @@ candidates (semantic, lexical, collaborative, neighbours) -> hard constraints ->
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import wraps
+from typing import Concatenate, ParamSpec, TypeVar, get_args
 
 import numpy as np
 import numpy.typing as npt
 
 from vouchrec.retrieval import evidence as facts
 from vouchrec.retrieval.blend import Weights, blend, collaborative_share, semantic_scale, unit_scale
+from vouchrec.retrieval.catalogue import value_range
 from vouchrec.retrieval.diversify import mmr, overlap
 from vouchrec.retrieval.errors import RequestError
+from vouchrec.retrieval.likeness import attribute_likeness
 from vouchrec.retrieval.types import (
     Constraint,
     Embeddings,
@@ -22,6 +26,7 @@ from vouchrec.retrieval.types import (
     Item,
     ItemId,
     ItemVector,
+    Op,
     Profile,
     Query,
     Recommendation,
@@ -31,6 +36,8 @@ from vouchrec.retrieval.types import (
 )
 from vouchrec.retrieval.workspace import Workspace
 
+P = ParamSpec("P")
+T = TypeVar("T")
 CANDIDATES = 150
 """Candidates taken from each source."""
 RERANKED = 40
@@ -52,13 +59,28 @@ class _Signals:
     history: Mapping[ItemId, float]
 
 
-def recommend(workspace: Workspace, query: Query, profile: Profile, *, weights: Weights | None = None) -> list[Recommendation]:
+def _undisturbed(function: Callable[Concatenate[Workspace, P], T]) -> Callable[Concatenate[Workspace, P], T]:
+    """Keep the workspace from changing while the function runs."""
+
+    @wraps(function)
+    def held(workspace: Workspace, /, *args: P.args, **kwargs: P.kwargs) -> T:
+        with workspace.reading():
+            return function(workspace, *args, **kwargs)
+
+    return held
+
+
+@_undisturbed
+def recommend(
+    workspace: Workspace, query: Query, profile: Profile, *, weights: Weights | None = None
+) -> list[Recommendation]:
     """Return up to `query.n` items, best first, none of which breaks a hard constraint or was seen, disliked or excluded.
 
     Returns fewer, or none, when the catalogue has no more that satisfy the query; `relax` then says what to give up.
 
     Raises:
-        RequestError: n is not within 1 and 50, or a constraint names an attribute that the domain does not have.
+        RequestError: n is not within 1 and 50, or a constraint names an attribute that the domain does not have, or a
+            value that the attribute can't have.
     """
     _check(workspace, query)
     weights = weights or Weights.of_request(query, profile)
@@ -73,6 +95,7 @@ def recommend(workspace: Workspace, query: Query, profile: Profile, *, weights: 
     return _with_evidence(workspace, query, signals, [rows[i] for i in chosen], weights)
 
 
+@_undisturbed
 def rank(workspace: Workspace, query: Query, profile: Profile, *, weights: Weights | None = None) -> list[ItemId]:
     """Return all candidates in the order of their scores: the list among whose first `RERANKED` `recommend` diversifies.
 
@@ -86,6 +109,7 @@ def rank(workspace: Workspace, query: Query, profile: Profile, *, weights: Weigh
     return [workspace.catalogue.items[row].id for row in rows]
 
 
+@_undisturbed
 def assess(
     workspace: Workspace, query: Query, profile: Profile, items: Sequence[ItemId], *, weights: Weights | None = None
 ) -> list[Recommendation]:
@@ -136,6 +160,7 @@ def allowed_rows(workspace: Workspace, query: Query, profile: Profile) -> RowMas
     return allowed
 
 
+@_undisturbed
 def relax(workspace: Workspace, query: Query, profile: Profile) -> list[tuple[Constraint, int]]:
     """Return, for a query without results, each hard constraint with the number of items if it alone were given up.
 
@@ -145,8 +170,7 @@ def relax(workspace: Workspace, query: Query, profile: Profile) -> list[tuple[Co
     found: list[tuple[Constraint, int]] = []
     for dropped in hard:
         rest = tuple(c for c in query.constraints if c is not dropped)
-        without = Query(query.wish, rest, query.similar_to, query.unlike, query.exclude, query.n)
-        count = int(allowed_rows(workspace, without, profile).sum())
+        count = int(allowed_rows(workspace, replace(query, constraints=rest), profile).sum())
         if count:
             found.append((dropped, count))
     return sorted(found, key=lambda pair: -pair[1])
@@ -156,9 +180,26 @@ def _check(workspace: Workspace, query: Query) -> None:
     if not 1 <= query.n <= MOST:
         raise RequestError(f"n is {query.n}.", hint=f"Ask for 1 to {MOST} items.")
     for constraint in query.constraints:
-        if workspace.catalogue.domain.attribute(constraint.attribute) is None:
-            known = ", ".join(a.name for a in workspace.catalogue.domain.attributes)
-            raise RequestError(f"There is no attribute '{constraint.attribute}'.", hint=f"Attributes: {known}.")
+        _check_constraint(workspace, constraint)
+
+
+def _check_constraint(workspace: Workspace, constraint: Constraint) -> None:
+    name, domain = constraint.attribute, workspace.catalogue.domain
+    attribute = domain.attribute(name)
+    if attribute is None:
+        known = ", ".join(a.name for a in domain.attributes)
+        raise RequestError(f"There is no attribute '{name}'.", hint=f"Attributes: {known}.")
+    if constraint.op not in get_args(Op):
+        raise RequestError(f"There is no condition '{constraint.op}'.", hint=f"Use one of {', '.join(get_args(Op))}.")
+    ranged = attribute.kind in ("number", "date")
+    if constraint.op in ("min", "max") and not ranged:
+        raise RequestError(f"'{name}' has no order, so it can't have a '{constraint.op}'.", hint="Use is or is_not.")
+    if attribute.kind == "text" and not attribute.filterable:
+        raise RequestError(f"'{name}' is a text to search in, not one to filter by.", hint="Say it in the wish.")
+    values = constraint.value if isinstance(constraint.value, tuple) else (constraint.value,)
+    wrong = next((v for v in values if ranged and value_range(v, attribute.kind) is None), None)
+    if wrong is not None or (isinstance(constraint.value, tuple) and constraint.op in ("min", "max")):
+        raise RequestError(f"{constraint.value!r:.60} is no {attribute.kind} for '{name}'.", hint="Give one value.")
 
 
 def _signals(workspace: Workspace, query: Query, profile: Profile) -> _Signals:
@@ -169,27 +210,36 @@ def _signals(workspace: Workspace, query: Query, profile: Profile) -> _Signals:
         for row, score in workspace.lexical.search(query.wish, CANDIDATES * 4):
             lexical[row] = score
         lexical, _ = unit_scale(lexical)
-    # What is asked for now weighs as much as all of the history: a request is about this evening.
-    history = dict(profile.history)
-    for item in query.similar_to:
-        history[item] = 1.0
-    if query.similar_to:
-        others = [i for i in history if i not in query.similar_to]
-        total = sum(history[i] for i in others)
-        shrink = min(1.0, len(query.similar_to) / total) if total else 1.0
-        history.update({i: history[i] * shrink for i in others})
+    history = _weighed_history(workspace, query, profile)
     collaborative, factor = unit_scale(workspace.collaborative_scores(history))
     neighbours = _neighbours(workspace, query, profile, history)
     return _Signals(semantic, lexical, collaborative, factor, neighbours, history)
 
 
+def _weighed_history(workspace: Workspace, query: Query, profile: Profile) -> dict[ItemId, float]:
+    """History and reference items that the catalogue has, with their weights.
+
+    What is asked for now weighs as much as all of the history: a request is about this evening.
+    """
+    asked = dict.fromkeys((i for i in query.similar_to if i in workspace.catalogue), 1.0)
+    others = {i: w for i, w in profile.history.items() if i in workspace.catalogue and i not in asked}
+    total = sum(others.values())
+    shrink = min(1.0, len(asked) / total) if asked and total else 1.0
+    return {**{i: w * shrink for i, w in others.items()}, **asked}
+
+
 def _neighbours(workspace: Workspace, query: Query, profile: Profile, history: Mapping[ItemId, float]) -> ItemVector:
-    """Likeness in content to the liked items, less likeness to the disliked ones."""
+    """Likeness in content to the liked items, less likeness to the disliked ones.
+
+    For items named in the request half of it is likeness in attributes: "like X but funny" asks for X's kind, not its plot.
+    """
     liked = _mean_vector(workspace, history)
     disliked = _mean_vector(workspace, dict.fromkeys([*query.unlike, *profile.disliked], 1.0))
     score = np.zeros(len(workspace.catalogue), np.float32)
     if liked is not None:
         score += semantic_scale(workspace.index.similarities(liked))
+    if query.similar_to:
+        score = (score + attribute_likeness(workspace.catalogue, query.similar_to)) / 2
     if disliked is not None:
         score -= np.float32(DISLIKE_PENALTY) * semantic_scale(workspace.index.similarities(disliked))
     return score
@@ -264,8 +314,12 @@ def _evidence(workspace: Workspace, query: Query, signals: _Signals, row: Row, s
     catalogue = workspace.catalogue
     item = catalogue.items[row]
     parts = workspace.contributions(signals.history, item.id, signals.factor)
-    liked = _liked_items(workspace, query, [c.item for c in parts if c.value > 0], signals.history)
-    similar = [(other, float(workspace.index.vectors[catalogue.row(other.id)] @ workspace.index.vectors[row])) for other in liked]
+    contributors = [c.item for c in parts if c.value > 0]
+    liked = [i for i in _liked_items(workspace, query, contributors, signals.history) if i.id != item.id]
+    similar = [
+        (other, float(workspace.index.vectors[catalogue.row(other.id)] @ workspace.index.vectors[row]))
+        for other in liked
+    ]
     return Evidence(
         contributions=parts,
         exact=workspace.scorer.exact if workspace.scorer else True,
@@ -276,7 +330,9 @@ def _evidence(workspace: Workspace, query: Query, signals: _Signals, row: Row, s
     )
 
 
-def _liked_items(workspace: Workspace, query: Query, contributors: list[Item], history: Mapping[ItemId, float]) -> list[Item]:
+def _liked_items(
+    workspace: Workspace, query: Query, contributors: list[Item], history: Mapping[ItemId, float]
+) -> list[Item]:
     """Items of this request first, then the top contributors, then the rest of the history; at most 12."""
     asked = [i for q in query.similar_to if (i := workspace.catalogue.get(q)) is not None]
     rest = [i for h in sorted(history, key=lambda h: -history[h]) if (i := workspace.catalogue.get(h)) is not None]

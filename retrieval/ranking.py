@@ -18,6 +18,7 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 import scipy.sparse as sp
+
 from vouchrec.retrieval.interactions import InteractionMatrix, split_users, to_matrix
 from vouchrec.retrieval.types import Interaction, ItemId, UserId
 

@@ -1,4 +1,6 @@
-"""Public film data -> files that `vouch init` reads: `python -m vouchrec.retrieval.recipes NAME --data DATA --out DIR`.
+"""Public film data -> files that `vouch init` reads.
+
+Use: `python -m vouchrec.retrieval.recipes NAME --data DATA --out DIR`.
 
 ============================  ======================================================  ==========================
 name                          from                                                    gives

@@ -4,22 +4,25 @@
 
     vouch.toml      what made it: version, embedder, store URL
     store.db        the source of truth (or PostgreSQL, by the URL in vouch.toml)
-    index/          Chroma collection, embeddings and word index; rebuilt from the store whenever they disagree
+    index/          Chroma collection and embeddings; rebuilt from the store whenever they disagree
     models/         the collaborative scorer
 """
 
 from __future__ import annotations
 
+import itertools
 import json
-import logging
+import shutil
 import threading
 import tomllib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
 
 import numpy as np
+import numpy.typing as npt
 
 from vouchrec.retrieval.catalogue import Catalogue, item_hash, item_text
 from vouchrec.retrieval.collaborative import CollaborativeScorer, Ease
@@ -30,12 +33,15 @@ from vouchrec.retrieval.evidence import contributions
 from vouchrec.retrieval.index import IndexState, VectorIndex
 from vouchrec.retrieval.interactions import to_matrix
 from vouchrec.retrieval.lexical import LexicalIndex
+from vouchrec.retrieval.locks import ReadWriteLock
 from vouchrec.retrieval.store import Store
-from vouchrec.retrieval.types import Contribution, Item, ItemId, ItemVector
+from vouchrec.retrieval.types import Contribution, Item, ItemId, ItemVector, Row
 
-log = logging.getLogger(__name__)
 VERSION = 1
 SETTINGS_FILE = "vouch.toml"
+LEAST_INTERACTIONS = 100
+"""Positive interactions below which no collaborative scorer is fitted."""
+LEAST_USERS = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,9 +73,12 @@ def read_settings(folder: Path) -> WorkspaceSettings:
         data = tomllib.loads(path.read_text(encoding="utf-8"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path}: not valid TOML: {error}.") from error
-    unknown = set(data) - set(WorkspaceSettings.__dataclass_fields__)
-    if unknown:
-        raise ConfigError(f"{path}: unknown key '{min(unknown)}'.")
+    for key, value in data.items():
+        expected = {"version": int, "embedder": str, "store": str}.get(key)
+        if expected is None:
+            raise ConfigError(f"{path}: unknown key '{key}'.", hint="Known: embedder, store, version.")
+        if type(value) is not expected:
+            raise ConfigError(f"{path}: '{key}' must be of type {expected.__name__}, found {value!r:.60}.")
     settings = WorkspaceSettings(**data)
     if settings.version > VERSION:
         raise WorkspaceError(f"{folder} was made by a newer version of Vouch.", hint="Install a newer Vouch.")
@@ -87,7 +96,10 @@ def write_settings(folder: Path, settings: WorkspaceSettings) -> None:
 
 
 class Workspace:
-    """An open workspace: everything `recommend` needs, shared by all conversations of a process."""
+    """An open workspace: everything `recommend` needs, shared by all conversations of a process.
+
+    Safe to share between threads: `recommend` and its like hold `reading()`, and a change waits for them.
+    """
 
     def __init__(
         self,
@@ -100,11 +112,15 @@ class Workspace:
         progress: bool = False,
     ) -> None:
         self.folder, self.store, self.domain, self.embedder, self.scorer = folder, store, domain, embedder, scorer
-        self.catalogue = Catalogue(store.items(), domain)
-        self._lock = threading.Lock()
+        stored = store.hashed_items()
+        self.catalogue = Catalogue((item for item, _ in stored), domain)
+        self._lock = ReadWriteLock()
+        self._writers = threading.Lock()
         self.index = VectorIndex(folder / "index", embedder)
         self.index_state: IndexState = self.index.open(
-            store.item_hashes(), lambda row: item_text(self.catalogue.items[row]), progress=progress
+            {item.id: content for item, content in stored},
+            lambda row: item_text(self.catalogue.items[row]),
+            progress=progress,
         )
         self.lexical = LexicalIndex()
         self.lexical.build(self.catalogue.items)
@@ -118,50 +134,75 @@ class Workspace:
         """Open a workspace; a missing, stale or damaged index is rebuilt from the store.
 
         Raises:
-            WorkspaceError: No workspace there, or its store is damaged.
+            WorkspaceError: No workspace there, or its store is absent or damaged.
+            ConfigError: Its `vouch.toml` is malformed.
             ModelError: Its embedder or scorer can't be loaded.
         """
         settings = read_settings(folder)
+        if not settings.store and not (folder / "store.db").is_file():
+            hint = "Restore it from a backup, or make the workspace again with `vouch init`."
+            raise WorkspaceError(f"{folder} has lost its store.db.", hint=hint)
         store = Store(settings.store or folder / "store.db")
-        domain = load_store_domain(store)
-        scorer_folder = folder / "models" / "collaborative"
-        scorer = Ease.load(scorer_folder) if (scorer_folder / "scorer.json").exists() else None
-        chosen = embedder or SentenceEmbedder(settings.embedder)
-        return Workspace(folder, store, domain, chosen, scorer=scorer, progress=progress)
+        try:
+            domain = load_store_domain(store)
+            chosen = embedder or SentenceEmbedder(settings.embedder)
+            return Workspace(folder, store, domain, chosen, scorer=load_scorer(folder), progress=progress)
+        except BaseException:
+            store.close()
+            raise
 
     def close(self) -> None:
-        """Close the store and the word index."""
+        """Close the store and the indexes."""
+        self.index.close()
         self.lexical.close()
         self.store.close()
+
+    @contextmanager
+    def reading(self) -> Iterator[None]:
+        """Keep the catalogue, the indexes and the scorer as they are until the block ends. Not re-entrant."""
+        with self._lock.read():
+            yield
 
     def add_items(self, items: Iterable[Item]) -> int:
         """Add or change items; each can be recommended when this returns. Returns how many.
 
-        The store is written first, in one transaction; the indexes follow it.
+        The store is written first, in one transaction; the indexes follow it. Of several with one id the last counts.
         """
-        batch = list(items)
+        batch = list({item.id: item for item in items}.values())
+        if not batch:
+            return 0
         vectors = self.embedder.encode([item_text(item) for item in batch])
-        with self._lock:
+        with self._writers:
             self.store.put_items(batch)
-            for item, vector in zip(batch, vectors, strict=True):
-                row = self.catalogue.put(item)
-                self.index.put(item.id, row, item_hash(item), vector)
-                self.lexical.put(row, item)
-            self._align()
+            with self._lock.write():
+                rows = self._rows_for(batch)
+                # What can fail comes first: rows that the catalogue has are in every index.
+                self.index.put([item.id for item in batch], rows, [item_hash(item) for item in batch], vectors)
+                self.lexical.put(rows, batch)
+                for item in batch:
+                    self.catalogue.put(item)
+                self._align()
         return len(batch)
 
     def fit(self, *, l2: float | None = None) -> bool:
-        """Fit the collaborative scorer on the stored interactions and save it; returns False when there are too few."""
-        interactions = self.store.interactions()
-        matrix = to_matrix(interactions, [item.id for item in self.catalogue.items])
-        if matrix.matrix.nnz < 100 or len(matrix.users) < 5:
-            return False
-        scorer = Ease(l2 if l2 is not None else default_l2(matrix.matrix.nnz, len(matrix.users)))
-        scorer.fit(matrix)
-        scorer.save(self.folder / "models" / "collaborative")
-        self.scorer = scorer
-        self._align()
-        return True
+        """Fit the collaborative scorer on the stored interactions and save it.
+
+        Returns False when there are too few; a scorer of earlier interactions is then removed.
+        """
+        matrix = to_matrix(self.store.interactions(), [item.id for item in self.catalogue.items])
+        folder = _scorer_folder(self.folder)
+        scorer: Ease | None = None
+        if matrix.matrix.nnz >= LEAST_INTERACTIONS and len(matrix.users) >= LEAST_USERS:
+            scorer = Ease(l2 if l2 is not None else default_l2(matrix.matrix.nnz, len(matrix.users)))
+            scorer.fit(matrix)
+            scorer.save(folder)
+            scorer = Ease.load(folder)  # rounded as it is saved, so that the next start scores alike
+        else:
+            shutil.rmtree(folder, ignore_errors=True)
+        with self._writers, self._lock.write():
+            self.scorer = scorer
+            self._align()
+        return scorer is not None
 
     def collaborative_scores(self, history: Mapping[ItemId, float]) -> ItemVector:
         """Return the scorer's scores by catalogue row, 0 for items it does not know, (n_items,) float32."""
@@ -175,6 +216,11 @@ class Workspace:
         """Return the parts of an item's collaborative score, multiplied by `factor` as the score was."""
         return contributions(self.scorer, self.catalogue, history, item, factor) if self.scorer else ()
 
+    def _rows_for(self, batch: Sequence[Item]) -> list[Row]:
+        """Return the rows that the catalogue has or will give to these items."""
+        free = itertools.count(len(self.catalogue))
+        return [self.catalogue.row(i.id) if i.id in self.catalogue else next(free) for i in batch]
+
     def _align(self) -> None:
         """Bring row-aligned vectors in line with the catalogue."""
         size = len(self.catalogue)
@@ -185,7 +231,9 @@ class Workspace:
             known = self._column_rows >= 0
             popularity[self._column_rows[known]] = np.log1p(self.scorer.popularity[known])
         self.popularity = popularity / max(float(popularity.max(initial=0)), 1.0)
-        self.recency = _ranks(self.catalogue.numbers(self.domain.recency)) if self.domain.recency else np.zeros(size, np.float32)
+        self.recency = (
+            _ranks(self.catalogue.numbers(self.domain.recency)) if self.domain.recency else np.zeros(size, np.float32)
+        )
 
 
 def default_l2(n_interactions: int, n_users: int) -> float:
@@ -197,19 +245,37 @@ def load_store_domain(store: Store) -> Domain:
     """Return the domain that a store was made with.
 
     Raises:
-        WorkspaceError: The store has none: init never finished.
+        WorkspaceError: The store has none, or one that can't be read: init never finished.
     """
     raw = store.get_meta("domain")
     if raw is None:
-        raise WorkspaceError(f"The store {store.url} is empty.", hint="Run `vouch init` to the end.")
-    return Domain.from_dict(cast("dict[str, object]", json.loads(raw)), where="stored domain")
+        raise WorkspaceError(f"The store {store.name} is empty.", hint="Run `vouch init` to the end.")
+    try:
+        return Domain.from_dict(cast("dict[str, object]", json.loads(raw)), where="stored domain")
+    except (ValueError, AttributeError, ConfigError) as error:
+        hint = "Run `vouch init` again with the domain file."
+        raise WorkspaceError(f"The domain in the store {store.name} can't be read: {error}.", hint=hint) from error
 
 
-def _ranks(values: np.ndarray) -> ItemVector:
-    """Return each value's rank scaled to [0, 1]; 0 where absent."""
+def load_scorer(folder: Path) -> Ease | None:
+    """Return the collaborative scorer of a workspace folder, or None when it has none.
+
+    Raises:
+        ModelError: It can't be read.
+    """
+    return Ease.load(_scorer_folder(folder)) if (_scorer_folder(folder) / "scorer.json").exists() else None
+
+
+def _scorer_folder(folder: Path) -> Path:
+    return folder / "models" / "collaborative"
+
+
+def _ranks(values: npt.NDArray[np.float64]) -> ItemVector:
+    """Return each value's rank scaled to [0, 1], equal values sharing their mean rank; 0 where absent."""
     result = np.zeros(len(values), np.float32)
     known = np.flatnonzero(~np.isnan(values))
     if len(known) > 1:
-        order = np.argsort(np.argsort(values[known], kind="stable"), kind="stable")
-        result[known] = order / (len(known) - 1)
+        ordered = np.sort(values[known])
+        first, after = (np.searchsorted(ordered, values[known], side=side) for side in ("left", "right"))
+        result[known] = (first + after - 1) / 2 / (len(known) - 1)
     return result

@@ -111,8 +111,8 @@ def json_lines(path: Path) -> list[dict[str, object]]:
 
 # ---- VOUCH_REQUIRE: what continuous integration must not skip ----------------------------------------------------
 
-REQUIRABLE = {"browser": "chromium", "postgres": "postgres", "data": "vouch_data"}
-"""Marker by name, with a word that the reason of a skip for want of it has."""
+REQUIRABLE = {"browser": ("chromium", "playwright"), "postgres": ("postgres", "psycopg"), "data": ("vouch_data",)}
+"""Marker by name, with words one of which the reason of a skip for want of it has."""
 
 
 def required() -> frozenset[str]:
@@ -126,7 +126,8 @@ def required() -> frozenset[str]:
 
 def lacking(markers: set[str], reason: str) -> list[str]:
     """Return which required things a skipped test is skipped for, by its markers or by the reason that it gives."""
-    return sorted(n for n in required() if n in markers or REQUIRABLE[n] in reason.casefold())
+    said = reason.casefold()
+    return sorted(n for n in required() if n in markers or any(word in said for word in REQUIRABLE[n]))
 
 
 def refuse_skip(report: pytest.TestReport | pytest.CollectReport, markers: set[str]) -> None:

@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 from fastapi import FastAPI
 from fastapi.responses import HTMLResponse
 from pydantic import BaseModel, ConfigDict, Field
+
 from vouchrec.agent.assemble import Agent
 from vouchrec.agent.types import recommendation_record
 from vouchrec.retrieval.errors import RequestError

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Annotated, TypeAlias
 
 import typer
+
 from vouchrec.retrieval.errors import ConfigError, InputError, VouchError
 from vouchrec.ui import loader
 from vouchrec.ui.settings import Flags, Settings, read_settings

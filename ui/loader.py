@@ -141,10 +141,14 @@ def chat(settings: Settings, user: str | None) -> None:
 
 def serve(settings: Settings) -> None:
     """Serve the page and the API until interrupted."""
-    from vouchrec.ui.server import listen, run
+    check_paths(settings)
+    from vouchrec.ui.listen import listen
 
-    socket = listen(settings.host, settings.port)
-    run(open_agent(settings), socket)
+    taken = listen(settings.host, settings.port)
+    agent = open_agent(settings)
+    from vouchrec.ui.server import run
+
+    run(agent, taken)
 
 
 def init(

@@ -15,6 +15,7 @@ import gradio as gr
 from fastapi import FastAPI
 from gradio.components import Component
 from gradio.themes import Base, Font
+
 from vouchrec.agent.assemble import Agent
 from vouchrec.retrieval.errors import VouchError
 from vouchrec.retrieval.store import EventKind

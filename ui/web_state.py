@@ -162,9 +162,7 @@ class PageSession:
             self._fail(turn, error)
         except Exception:
             log.exception("a turn failed")
-            self._fail(
-                turn, VouchError("Something went wrong on this side.", hint="Try again; `vouch doctor` says more.")
-            )
+            self._fail(turn, VouchError("Something went wrong on this side.", hint="Try again in a moment."))
         yield
 
     def _take(self, turn: PageTurn, event: Event) -> bool:

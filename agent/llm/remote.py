@@ -28,14 +28,23 @@ class RemoteModel:
         base_url: Up to and including `/v1`.
         api_key: Sent as a bearer token; never logged.
         timeout: Seconds for one request.
+
+    Raises:
+        ModelError: The address or the key can't be one.
     """
 
     specialist = False
 
     def __init__(self, name: str, base_url: str, *, api_key: str = "", timeout: float = 60.0) -> None:
         self.name = name
-        headers = {"Authorization": f"Bearer {api_key}"} if api_key else {}
-        self._client = httpx.Client(base_url=base_url.rstrip("/") + "/", headers=headers, timeout=timeout)
+        key = api_key.strip()
+        if not (key.isascii() and key.isprintable()):
+            raise ModelError("The API key has characters that no key has.", hint="Copy it again.")
+        headers = {"Authorization": f"Bearer {key}"} if key else {}
+        try:
+            self._client = httpx.Client(base_url=base_url.rstrip("/") + "/", headers=headers, timeout=timeout)
+        except httpx.InvalidURL as error:
+            raise ModelError(f"'{base_url}' is no address: {error}.", hint="Give one like http://host:8000/v1.") from error
 
     def generate(
         self,
@@ -143,10 +152,11 @@ def _json(response: httpx.Response) -> dict[str, object]:
 def _completion(data: dict[str, object]) -> Completion:
     try:
         choice = cast("list[dict[str, object]]", data["choices"])[0]
-        text = cast("dict[str, str | None]", choice["message"])["content"] or ""
-    except (KeyError, IndexError, TypeError) as error:
+        text = cast("dict[str, object]", choice["message"])["content"]
+        finished = choice.get("finish_reason") != "length"
+    except (KeyError, IndexError, TypeError, AttributeError) as error:
         raise ModelError("The model server's answer has no choices[0].message.content.") from error
-    return Completion(_unfenced(text), finished=choice.get("finish_reason") != "length")
+    return Completion(_unfenced(text if isinstance(text, str) else ""), finished=finished)
 
 
 def _unfenced(text: str) -> str:
@@ -159,8 +169,9 @@ def _unfenced(text: str) -> str:
 
 def _delta(line: str) -> str:
     try:
-        return json.loads(line)["choices"][0]["delta"].get("content") or ""
-    except (ValueError, KeyError, IndexError, TypeError) as error:
+        choices = json.loads(line)["choices"]  # empty in the last piece of some servers, which carries the usage
+        return choices[0]["delta"].get("content") or "" if choices else ""
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise ModelError("The model server streamed something that is not a chat completion.") from error
 
 

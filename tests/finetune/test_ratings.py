@@ -122,6 +122,7 @@ def test_train_scorer_writes_weights_record_and_card(data: Path, tmp_path: Path)
     assert even.mean() > odd.mean()
     record = json.loads((tmp_path / "tuning.json").read_text())
     assert record["l2"] == trained.chosen.l2
+    assert record["order"] == {"l2": scorer_module.ORDER_L2, "weight": scorer_module.ORDER_WEIGHT, "older": 0.8}
     assert record["splits"]["rated"] == {
         "rule": {"least": 5, "validation": 0.2, "test": 0.2, "fold_in": 0.8, "k": 10, "seed": 0},
         "digest": trained.rated.digest(),

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+
 from vouchrec.agent.assemble import Agent
 from vouchrec.agent.llm.base import Completion, JsonSchema, Message
 from vouchrec.retrieval.build import builtin_domain, builtin_items

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 from fastapi.testclient import TestClient
+
 from vouchrec.agent.assemble import Agent
 from vouchrec.ui.api import make_api
 from vouchrec.ui.server import LARGEST_BODY, Guard

@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 
 import pytest
+
 from vouchrec.agent.assemble import Agent
 from vouchrec.retrieval.errors import ConfigError, RequestError
 from vouchrec.ui.ask import ask_file, ask_once, read_lines

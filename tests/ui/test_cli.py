@@ -12,6 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+
 from vouchrec.agent.assemble import Agent
 from vouchrec.retrieval.errors import ModelError, WorkspaceError
 from vouchrec.ui import loader

@@ -1,4 +1,5 @@
 import pytest
+
 from vouchrec.retrieval.build import builtin_domain
 from vouchrec.retrieval.errors import RequestError
 from vouchrec.retrieval.types import Constraint

@@ -8,6 +8,7 @@ import threading
 from collections.abc import Iterator
 
 import pytest
+
 from vouchrec.agent.assemble import Agent
 
 from .conftest import FakeModel
@@ -34,7 +35,9 @@ sync_api = pytest.importorskip("playwright.sync_api")
 def address(agent: Agent) -> Iterator[str]:
     """The address of a running server."""
     import uvicorn
-    from vouchrec.ui.server import listen, make_app
+
+    from vouchrec.ui.listen import listen
+    from vouchrec.ui.server import make_app
 
     socket = listen("127.0.0.1", 0)
     server = uvicorn.Server(uvicorn.Config(make_app(agent), log_level="error", timeout_graceful_shutdown=1))

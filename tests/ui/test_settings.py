@@ -1,6 +1,7 @@
 from pathlib import Path
 
 import pytest
+
 from vouchrec.retrieval.errors import ConfigError
 from vouchrec.ui.settings import Flags, read_settings
 

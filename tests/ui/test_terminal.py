@@ -4,6 +4,7 @@ import io
 from collections.abc import Iterator
 
 import pytest
+
 from vouchrec.agent.assemble import Agent
 from vouchrec.ui.terminal import TerminalChat
 

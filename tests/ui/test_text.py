@@ -1,6 +1,7 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from vouchrec.retrieval.errors import RequestError
 from vouchrec.ui.text import clean_message, printable, shorten
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from html.parser import HTMLParser
 
 import pytest
+
 from vouchrec.agent.assemble import Agent
 from vouchrec.agent.profile import Portrait
 from vouchrec.agent.types import Claim, Reason

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 
 import pytest
+
 from vouchrec.agent.assemble import Agent
 from vouchrec.retrieval.errors import RequestError
 from vouchrec.ui.web_state import PageSession, user_id

@@ -57,7 +57,15 @@ if (element.querySelector('.v-header')) {
   const saved = savedTheme();
   if (saved) setTheme(saved === 'dark');
 }
+// Gradio's send button has a picture only; it may be mounted after this runs.
+const nameSend = (tries) => {
+  const send = document.querySelector('#v-composer button');
+  if (send) send.setAttribute('aria-label', 'Send');
+  else if (tries > 0) setTimeout(() => nameSend(tries - 1), 100);
+};
+
 if (element.querySelector('.v-talk')) {
+  nameSend(100);
   focusComposer();
   document.addEventListener('keydown', (event) => {
     const typing = event.target.closest?.('input, textarea, select, [contenteditable]');
