@@ -64,10 +64,12 @@ bench: $(DEV)  ## Measure the time of each stage of a turn on this machine
 		echo "Measuring: $$script"; $(if $(DATA_FOLDER),VOUCH_DATA="$(DATA_FOLDER)") $(BIN)/python "$$script" $(ARGS) || exit 1; done; \
 	[ "$$found" = 1 ] || echo "There is no measurement in bench/."
 
-bench-quality: $(DEV)  ## Measure recommendations on held-out people (needs DATA=)
-	@$(call need_data,$@)
-	@echo "Measuring the collaborative scorers on held-out histories; writes docs/results-histories.md."
-	@$(BIN)/python -m vouchrec.evals.histories --data "$(DATA_FOLDER)" $(ARGS)
+bench-quality: $(DEV)  ## Measure understanding, reasons and broken constraints; with DATA= also held-out people
+	@echo "Answering the messages with hand-written gold; the report goes to runs/messages."
+	@$(BIN)/python -m vouchrec.evals.messages --out runs/messages
+	@$(if $(DATA_FOLDER),echo "Measuring recommendations for held-out histories; writes docs/results-histories.md.",\
+		echo "Held-out histories are left out: they need DATA=.")
+	@$(if $(DATA_FOLDER),$(BIN)/python -m vouchrec.evals.histories --data "$(DATA_FOLDER)",true)
 
 docs: $(DEV)  ## Write the generated pages and parts of pages anew
 	@echo "Writing docs/cli.md, and the tree and the results of README.md."

@@ -84,12 +84,12 @@ def choose(agent: Agent, recommendation: Recommendation, plan: Plan, candidates:
 
 def _composed(agent: Agent, recommendation: Recommendation, plan: Plan, failure: str) -> Reason:
     """Return the reason made of the plan's facts; of none of them when a value of the record can't stand in a text."""
-    for entries in (plan.entries, ()):
-        sound = replace(plan, entries=entries)
-        text = composed_reason(sound, agent.workspace.domain)
-        verdicts = agent.verifier.verify(text, sound, recommendation)
-        if verdicts.verified:
-            break
+    text = composed_reason(plan, agent.workspace.domain)
+    verdicts = agent.verifier.verify(text, plan, recommendation)
+    if not verdicts.verified:
+        bare = replace(plan, entries=())
+        text = composed_reason(bare, agent.workspace.domain)
+        verdicts = agent.verifier.verify(text, bare, recommendation)
     return Reason(text, verdicts.claims, verdicts.verified, "composed", failure)
 
 

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from rapidfuzz import fuzz, process
+
 from vouchrec.agent.words import common_words, name_key, without_article
 from vouchrec.retrieval.catalogue import Catalogue, fold
 from vouchrec.retrieval.domain import Attribute

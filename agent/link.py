@@ -11,6 +11,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+
 from vouchrec.agent.gazetteer import LONGEST_NAME, Entry, Gazetteer
 from vouchrec.agent.numbers import Clock, link_numbers
 from vouchrec.agent.types import Span
@@ -100,7 +101,7 @@ _PRONOUN = re.compile(
     r"\b(?:(?:that|this)(?:\s+(?:one|film|movie|book|game|pick|title))|it|that(?=\s*[?.!,]|\s*$)|this(?=\s*[?.!,]|\s*$)|(?:its|it['’]s))\b",
     re.IGNORECASE,
 )
-_YEAR_AFTER = re.compile(r"^\s*[(\[,]?\s*(?:the\s+)?(?P<year>(?:19|20)\d\d)(?:\s+one)?\s*[)\]]?")
+_YEAR_AFTER = re.compile(r"^\s*[(\[,]?\s*(?:the\s+)?(?P<year>(?:19|20)\d\d)(?!\d|['’]?s\b)(?:\s+one)?(?:\s*[)\]])?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,8 +124,9 @@ class Linker:
         self.gazetteer = Gazetteer(catalogue, popularity)
         self._comparatives = _comparatives(catalogue.domain.attributes)
         years = [a.name for a in catalogue.domain.attributes if a.quantity == "year"]
-        newest = np.nanmax(catalogue.numbers(years[0])) if years and len(catalogue) else np.nan
-        self.clock = Clock(int(newest) if np.isfinite(newest) else 2026)
+        known = catalogue.numbers(years[0]) if years else np.zeros(0)
+        known = known[np.isfinite(known)]
+        self.clock = Clock(int(known.max()) if len(known) else 2026)
 
     def link(self, text: str, screen: Screen | None = None) -> list[Span]:
         """Return the spans of a message in order, none overlapping, at most 24."""
@@ -133,9 +135,10 @@ class Linker:
         tokens = tokenize(text)
         for span in self._named(text, tokens, strong=True):
             taken.add(span)
-        for span in self._references(text, screen):
+        numbers = link_numbers(text, self.catalogue.domain, self.clock)
+        for span in self._references(text, screen, numbers):
             taken.add(span)
-        for span in link_numbers(text, self.catalogue.domain, self.clock):
+        for span in numbers:
             taken.add(span)
         for span in self._compared(text, screen):
             taken.add(span)
@@ -188,8 +191,8 @@ class Linker:
         surface = text[start:end]
         if entry.items and self._is_title(text, tokens, position, length, key, entry):
             items = self.gazetteer.by_popularity(entry.items)
-            year = _YEAR_AFTER.match(text[end:])
-            if year and any(self._year_of(i) == int(year["year"]) for i in items):
+            year = self._dated(entry, text[end:])
+            if year:
                 items, end = self._of_year(items, int(year["year"])), end + year.end()
             return Span(start, end, text[start:end], "title", items=items)
         if entry.people:
@@ -208,9 +211,12 @@ class Linker:
     ) -> bool:
         """Decide whether a known title is meant as one: always when its words are rare, else with evidence."""
         start, end = tokens[position].start, tokens[position + length - 1].end
-        if text[:start].rstrip()[-1:] in ("“", '"', "‘", "*") or _YEAR_AFTER.match(text[end:]):
+        if text[:start].rstrip()[-1:] in ("“", '"', "‘", "*") or self._dated(entry, text[end:]):
             return True
+        before = tokens[position - 1].folded if position else ""
         if (entry.people or entry.values) and length <= 2 and not _capitalised(tokens, position, length, text):
+            return False
+        if entry.values and before in ("from", "in"):  # "from Brazil"
             return False
         if not self.gazetteer.is_common(key):
             return True
@@ -218,7 +224,6 @@ class Linker:
             return True
         # At the start of a sentence a capital says nothing, but one on the second word does.
         capital = _capitalised(tokens, position, length, text) and (length > 1 or not _sentence_start(text, start))
-        before = tokens[position - 1].folded if position else ""
         cue = before in _TITLE_CUES or (
             before in _WEAK_CUES and position > 1 and tokens[position - 2].folded in _TITLE_CUES
         )
@@ -229,7 +234,12 @@ class Linker:
         bare = all(w in _SHORT for w in key) and length == 1
         if text.islower() or text.isupper():
             return (cue and not bare) or whole_message
-        return (cue and length >= 2 and not bare) or (whole_message and capital)
+        return (cue and length >= 2 and not bare) or whole_message
+
+    def _dated(self, entry: Entry, rest: str) -> re.Match[str] | None:
+        """Return the year after a name when an item of that name is of that year: "Heat (1995)"."""
+        year = _YEAR_AFTER.match(rest)
+        return year if year and any(self._year_of(i) == int(year["year"]) for i in entry.items) else None
 
     def _person(self, text: str, start: int, end: int, entry: Entry) -> Span:
         before = text[:start].rstrip().lower()
@@ -247,12 +257,14 @@ class Linker:
 
     # ---- the list on the screen -------------------------------------------------------------------------------
 
-    def _references(self, text: str, screen: Screen) -> Iterator[Span]:
+    def _references(self, text: str, screen: Screen, numbers: Sequence[Span]) -> Iterator[Span]:
         if not screen.shown:
             return
         for m in _REF.finditer(text):
             items = _referred(m, screen.shown)
-            if items:
+            # "give me 3" is a count; "3 and 5" points.
+            counted = m["bare"] and any(s.start < m.end() and m.start() < s.end for s in numbers)
+            if items and not counted:
                 yield Span(m.start(), m.end(), m.group(), "ref", items=items)
         target = screen.focus or screen.shown[0]
         for m in _PRONOUN.finditer(text):
@@ -318,9 +330,10 @@ class Linker:
                 break
             unknown = sum(len(w.folded) for w in words if w.folded not in common_words())
             letters = sum(len(w.folded) for w in words)
-            if unknown < 4 or unknown < 0.4 * letters or letters < 5:
+            cued = self._cued(tokens, position)
+            if unknown < 4 or unknown < (0.25 if cued else 0.4) * letters or letters < 5:
                 continue
-            cutoff = 84.0 if _capitalised(tokens, position, length, text) or self._cued(tokens, position) else 89.0
+            cutoff = 84.0 if cued or _capitalised(tokens, position, length, text) else 89.0
             near = self.gazetteer.nearest_titles(text[words[0].start : words[-1].end], 1, cutoff=cutoff)
             if near and (best is None or near[0][1] > best[0]):
                 best = (near[0][1], length, near[0][0])

@@ -13,7 +13,7 @@ from vouchrec.retrieval.types import Constraint
 
 _DECADES = {
     "twenties": 20, "thirties": 30, "forties": 40, "fifties": 50, "sixties": 60, "seventies": 70, "eighties": 80,
-    "nineties": 90, "noughties": 0, "tens": 10, "2010s": 10,
+    "nineties": 90, "noughties": 0, "tens": 10,
 }  # fmt: skip
 _NUMBER_WORDS = {
     "half": 0.5, "one": 1, "an": 1, "a": 1, "two": 2, "three": 3, "four": 4, "five": 5, "six": 6, "seven": 7, "eight": 8,
@@ -31,7 +31,8 @@ _AFTER = r"after|later\s+than|newer\s+than|post"
 _SINCE = r"since|from\s+after|starting\s+(?:in|from)|not\s+before|no\s+(?:older|earlier)\s+than|not\s+older\s+than|nothing\s+(?:before|older\s+than)"
 _BEFORE = r"before|earlier\s+than|older\s+than|prior\s+to|pre"
 _UNTIL = r"until|up\s+to|by|no\s+(?:later|newer)\s+than|not\s+after|nothing\s+(?:after|newer\s+than|later\s+than)"
-_TAIL = r"(?:\s*(?:onwards?|or\s+(?:later|newer|after)|\+|and\s+(?:later|newer|after|up)))"
+_TAIL = r"(?:\s*(?:onwards?|on(?=\s*(?:[,.;!?]|$))|or\s+(?:later|newer|after)|\+|and\s+(?:later|newer|after|up)))"
+_TAIL_BEFORE = r"(?:\s*(?:or|and)\s+(?:earlier|older|before))"
 
 _YEAR_RANGE = re.compile(
     rf"\b(?:between|from)?\s*(?P<a>{_YEAR})\s*(?:-|–|to|and|until|through)\s*(?P<b>{_YEAR})\b", re.IGNORECASE
@@ -45,33 +46,41 @@ _YEAR_BOUND = re.compile(
     re.IGNORECASE,
 )
 _YEAR_OPEN = re.compile(rf"\b(?:from\s+)?(?:(?P<y>{_YEAR})|{_DECADE}){_TAIL}", re.IGNORECASE)
+_YEAR_CLOSED = re.compile(rf"\b(?:from\s+)?(?:(?P<y>{_YEAR})|{_DECADE}){_TAIL_BEFORE}\b", re.IGNORECASE)
 _DECADE_ALONE = re.compile(rf"\b(?:from\s+|in\s+|of\s+)?{_DECADE}\b", re.IGNORECASE)
 _YEAR_ALONE = re.compile(rf"\b(?:from\s+|in\s+|of\s+)?(?P<y>{_YEAR})\b(?!\s*(?:min|%))", re.IGNORECASE)
 _LAST_YEARS = re.compile(
     rf"\b(?:from\s+)?(?:in\s+)?(?:the\s+)?(?:last|past)\s+(?P<k>\d+|{_WORD}|few|couple\s+of)?\s*(?P<u>years?|decades?)\b",
     re.IGNORECASE,
 )
-_OLD = re.compile(r"\b(?:old|oldies?|classic|classics|vintage|golden age|old[- ]school|retro)\b", re.IGNORECASE)
+_OLD = re.compile(
+    r"\b(?:(?<!year )(?<!years )(?<!year-)(?<!how )(?<!same )(?<!good )old|oldies?|classic|classics|vintage|golden age|old[- ]school|retro)\b",
+    re.IGNORECASE,
+)
 _RECENT = re.compile(r"\b(?:recent|new releases?|brand new|modern|contemporary|this century)\b", re.IGNORECASE)
 _AMOUNT = (
     rf"(?:(?P<h>\d+(?:[.,]\d+)?|{_WORD})(?:\s*(?:and\s+a\s+half|½))?\s*-?\s*(?:hours?|hrs?|h)\b"
-    rf"(?:\s*(?:and\s+)?(?P<hm>\d+|{_WORD}|a\s+half|half)\s*(?:minutes?|mins?|m)?\b)?"
+    rf"(?:\s*(?:and\s+)?(?:(?P<hm>\d{{1,2}}|{_WORD})\s*-?\s*(?:minutes?|mins?|m)\b|(?P<hd>\d\d)\b|(?P<half>a\s+half|half)\b))?"
     rf"|(?P<m>\d+|{_WORD})\s*-?\s*(?:minutes?|mins?|min)\b|(?P<hh>half\s+an\s+hour|an\s+hour\s+and\s+a\s+half))"
 )
 _DURATION = re.compile(
-    rf"\b(?:(?P<max>{_MAX})|(?P<min>{_MIN})|(?P<about>{_ABOUT}))?\s*(?:a\s+)?{_AMOUNT}"
+    rf"(?<!\w)(?:(?P<max>{_MAX})|(?P<min>{_MIN})|(?P<about>{_ABOUT}))?\s*(?:a\s+)?{_AMOUNT}"
     r"(?P<tail>\s*(?:max(?:imum)?|tops|or\s+(?:less|shorter|under)|at\s+(?:the\s+)?most))?"
     r"(?P<up>\s*(?:or\s+(?:more|longer)|\+|minimum|at\s+least))?",
     re.IGNORECASE,
 )
 _HALF = re.compile(r"and\s+a\s+half|½", re.IGNORECASE)
 _BARE_MINUTES = re.compile(
-    rf"\b(?:(?P<max>{_MAX})|(?P<min>{_MIN}))\s*(?P<m>\d{{2,3}}|ninety|a\s+hundred)\b(?!\s*(?:years?|%|s\b|hours?|mins?|minutes?))",
+    rf"(?<!\w)(?:(?P<max>{_MAX})|(?P<min>{_MIN}))\s*(?P<m>\d{{2,3}}|ninety|a\s+hundred)\b(?!\s*(?:years?|%|s\b|hours?|mins?|minutes?))",
     re.IGNORECASE,
 )
-_HOURS_SHORT = re.compile(r"\b(?P<h>\d)\s*h\s*(?P<m>\d\d)?\b(?P<tail>\s*(?:max|tops|or less))?", re.IGNORECASE)
+_HOURS_SHORT = re.compile(
+    rf"(?<!\w)(?:(?P<max>{_MAX})|(?P<min>{_MIN}))?\s*(?<!\w)(?P<h>\d)\s*h\s*(?P<m>\d\d)(?:\s*m(?:in(?:ute)?s?)?)?\b(?P<tail>\s*(?:max|tops|or less))?",
+    re.IGNORECASE,
+)
 _LENGTH_WORD = re.compile(
-    r"\b(?:(?P<short>short(?:est|ish)?|quick)|(?P<long>long(?:est)?|epic length))\b", re.IGNORECASE
+    r"\b(?:(?P<short>short(?:est|ish)?|quick)|(?P<long>(?<!how )(?<!as )(?<!so )(?<!less )(?<!too )long(?:est)?|epic length))\b(?!\s+(?:as|time|ago|day|week|weekend)\b)",
+    re.IGNORECASE,
 )
 _NOT_LONG = re.compile(r"\b(?:not?\s+(?:too|very|so|that)\s+long|nothing\s+(?:too\s+)?long)\b", re.IGNORECASE)
 _LOOSE_COUNT = re.compile(
@@ -123,6 +132,8 @@ def _years(text: str, attribute: Attribute, clock: Clock) -> Iterator[Span]:
         yield _span(m, name, (_year_bound(m, name),))
     for m in _YEAR_OPEN.finditer(text):
         yield _span(m, name, (Constraint(name, "min", _period(m)[0]),))
+    for m in _YEAR_CLOSED.finditer(text):
+        yield _span(m, name, (Constraint(name, "max", _period(m)[1]),))
     for pattern in (_DECADE_ALONE, _YEAR_ALONE):
         for m in pattern.finditer(text):
             yield _span(m, name, _range(name, *_period(m)))
@@ -157,26 +168,27 @@ def _durations(text: str, attribute: Attribute) -> Iterator[Span]:
         minutes = _minutes(m)
         if minutes <= 0:
             continue
-        if m["max"] or m["tail"]:
-            found = (Constraint(name, "max", minutes),)
-        elif m["min"] or m["up"]:
-            found = (Constraint(name, "min", minutes),)
-        else:
-            found = _range(name, minutes - 15, minutes + 15)
-        yield _span(m, name, found)
+        yield _span(m, name, _bounded(m, name, minutes))
     for m in _BARE_MINUTES.finditer(text):
         minutes = int(_amount(m["m"], 0))
         if 40 <= minutes <= 300:
             yield _span(m, name, (Constraint(name, "max" if m["max"] else "min", minutes),))
     for m in _HOURS_SHORT.finditer(text):
-        minutes = int(m["h"]) * 60 + int(m["m"] or 0)
-        yield _span(
-            m, name, (Constraint(name, "max", minutes),) if m["tail"] else _range(name, minutes - 15, minutes + 15)
-        )
+        yield _span(m, name, _bounded(m, name, int(m["h"]) * 60 + int(m["m"])))
     for m in _LENGTH_WORD.finditer(text):
         yield _span(m, name, (Constraint(name, "max", SHORT) if m["short"] else Constraint(name, "min", LONG),))
     for m in _NOT_LONG.finditer(text):
         yield _span(m, name, (Constraint(name, "max", SHORT_LIMIT),))
+
+
+def _bounded(match: re.Match[str], name: str, minutes: int) -> tuple[Constraint, ...]:
+    """Return what an amount of time means: a bound where words say so, else about that long."""
+    said = match.groupdict()
+    if said["max"] or said["tail"]:
+        return (Constraint(name, "max", minutes),)
+    if said["min"] or said.get("up"):
+        return (Constraint(name, "min", minutes),)
+    return _range(name, minutes - 15, minutes + 15)
 
 
 def _counts(text: str, domain: Domain) -> Iterator[Span]:
@@ -229,9 +241,9 @@ def _minutes(match: re.Match[str]) -> int:
     if match["m"]:
         return int(_amount(match["m"], 0))
     total = _amount(match["h"], 0) * 60
-    if _HALF.search(match.group()) or (match["hm"] or "").lower().endswith("half"):
+    if _HALF.search(match.group()) or match["half"]:
         return int(total + 30)
-    return int(total + (_amount(match["hm"], 0) if match["hm"] else 0))
+    return int(total + _amount(match["hm"] or match["hd"], 0))
 
 
 def _amount(text: str | None, default: float) -> float:

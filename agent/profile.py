@@ -99,15 +99,16 @@ def portrait(agent: Agent, conversation: Conversation) -> Portrait:
 
 
 def _apply(conversation: Conversation, item: ItemId, kind: EventKind) -> None:
-    """Keep the conversation's own marks in line: the last word on an item counts."""
+    """Keep the conversation's own marks in line with the event: the last opinion of an item counts, seen is none."""
+    if kind == "seen":
+        conversation.seen = (*(i for i in conversation.seen if i != item), item)
+        return
     conversation.likes = tuple(i for i in conversation.likes if i != item)
     conversation.disliked = tuple(i for i in conversation.disliked if i != item)
     if kind == "like":
         conversation.likes += (item,)
     elif kind == "dislike":
         conversation.disliked += (item,)
-    elif kind == "seen":
-        conversation.seen = (*(i for i in conversation.seen if i != item), item)
     elif kind == "forget":
         conversation.seen = tuple(i for i in conversation.seen if i != item)
 

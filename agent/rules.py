@@ -131,3 +131,32 @@ def _clause_after(text: str, span: Span, spans: Sequence[Span]) -> str:
     stop = min((s.start for s in spans if s.start >= span.end), default=len(text))
     m = _CONTRAST.search(text, span.end, stop) or re.compile(",").search(text, span.end, stop)
     return text[span.end : m.start() if m else stop]
+
+
+_PLAIN_NEGATION = re.compile(
+    r"\b(?:no|not|without|except|excluding|never|nothing(?: with| from| by)?|anything but|anyone but|avoid|hates?|no more)"
+    r"\s+(?:an?\s+|the\s+|any\s+|more\s+|by\s+|with\s+|from\s+|in\s+)*$"
+)
+_ANY_NEGATION = re.compile(
+    r"\b(?:no|not|nothing|without|except|excluding|avoid|minus|never|neither|nor|but|other than|hat(?:e|es|ed|ing)|\w+n['’]?t|hold|skip|"
+    r"zero|less|least|rather|instead|sick|tired|none|enough|over|too|stop|anti|non|un\w+|dislike\w*|boring|drop|lose|bar|only|free|cut|"
+    r"ban|allergic|past|pass|fewer|out|nope|nah|meh|ugh|miss|worst|bad|rid|away|leave|ditch|scrap|apart|aside)\b"
+)
+
+
+def contradicts_plain_words(text: str, spans: Sequence[Span], reading: Reading) -> bool:
+    """Return whether a reading says the opposite of what stands right beside a value.
+
+    Wanted although "no", "not" or "without" stands directly before it; or excluded although the message has no word that could
+    negate anything. A model's reading that does this is not used: these are the mistakes that people don't forgive.
+    """
+    lowered = text.casefold().replace("’", "'")
+    for span, role in zip(spans, reading.roles, strict=True):
+        if span.is_item or span.kind == "count":
+            continue
+        negated = _PLAIN_NEGATION.search(lowered[: span.start]) is not None
+        if negated and role in ("must", "prefer"):
+            return True
+        if role in ("exclude", "avoid") and not _ANY_NEGATION.search(lowered):
+            return True
+    return False

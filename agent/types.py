@@ -317,6 +317,7 @@ def recommendation_record(recommendation: Recommendation, reason: Reason | None 
         {"id": c.item.id, "title": c.item.title, "value": c.value, "share": c.share}
         for c in recommendation.evidence.contributions
     ]
+    record["shares"] = {source: round(value, 6) for source, value in recommendation.evidence.shares.items()}
     record["contributions_exact"] = recommendation.evidence.exact
     record["collaborative_share"] = round(recommendation.evidence.collaborative_share, 6)
     record["attributes"] = attributes_record(item)

@@ -9,7 +9,7 @@ from dataclasses import replace
 from vouchrec.agent.link import Linker, Screen
 from vouchrec.agent.llm.base import LanguageModel
 from vouchrec.agent.prompts import parse_reading, reading_schema, understand_prompt
-from vouchrec.agent.rules import read_by_rules
+from vouchrec.agent.rules import contradicts_plain_words, read_by_rules
 from vouchrec.agent.types import Act, Conversation, Reading, Request, Role, Span, Understanding
 from vouchrec.retrieval.domain import Domain
 from vouchrec.retrieval.errors import ModelError
@@ -55,6 +55,8 @@ def _read(model: LanguageModel, message: str, spans: Sequence[Span], shown: int,
         fallback = "understanding:unknown_format"
     elif answer.logprob < MIN_LOGPROB:
         fallback = "understanding:low_confidence"
+    elif contradicts_plain_words(message, spans, reading):
+        fallback = "understanding:contradicts_words"
     else:
         return reading, ""
     return read_by_rules(message, spans, shown=shown), fallback
@@ -284,4 +286,6 @@ def _wish(message: str, pairs: Sequence[tuple[Span, Role]], domain: Domain) -> s
 def _adds_meaning(span: Span, domain: Domain) -> bool:
     """Return whether a wanted span is worth searching by meaning: a kind or a mood is, a country, a person or a year is not."""
     attributes = [domain.attribute(c.attribute) for c in span.constraints]
-    return bool(attributes) and all(a is not None and a.kind == "list" and not (a.single or a.people) for a in attributes)
+    return bool(attributes) and all(
+        a is not None and a.kind == "list" and not (a.single or a.people) for a in attributes
+    )

@@ -32,6 +32,7 @@ NUMBERS = (
     "retrieval/pipeline.py",
     "retrieval/diversify.py",
     "retrieval/evidence.py",
+    "retrieval/likeness.py",
     "retrieval/index.py",
     "retrieval/collaborative.py",
     "retrieval/interactions.py",
@@ -136,10 +137,12 @@ def cli_page() -> str:
 
 
 def weights_table() -> str:
-    """Return the weights of both tables, by source."""
-    named, silent = Weights(), Weights.for_history()
-    rows = [f"| `{s}` | {named.of(s):g} | {silent.of(s):g} |" for s in SOURCES]
-    return "\n".join(["| source | a request that says something | the history alone |", "|---|---:|---:|", *rows])
+    """Return every table of weights side by side, by source."""
+    names = ["Weights()", *(f"Weights.{name}()" for name in sorted(vars(Weights)) if name.startswith("for_"))]
+    tables = [Weights(), *(getattr(Weights, name)() for name in sorted(vars(Weights)) if name.startswith("for_"))]
+    head = ["| source | " + " | ".join(f"`{name}`" for name in names) + " |", "|---|" + "---:|" * len(names)]
+    rows = [f"| `{source}` | " + " | ".join(f"{table.of(source):g}" for table in tables) + " |" for source in SOURCES]
+    return "\n".join([*head, *rows])
 
 
 def numbers_table() -> str:

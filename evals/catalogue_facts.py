@@ -28,6 +28,7 @@ from pathlib import Path
 from typing import IO, cast
 
 from rapidfuzz import fuzz
+
 from vouchrec.retrieval.build import BUILTIN_DATA
 from vouchrec.retrieval.catalogue import fold, read_items
 from vouchrec.retrieval.errors import ConfigError, VouchError

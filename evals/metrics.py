@@ -13,6 +13,7 @@ from itertools import combinations
 import numpy as np
 import numpy.typing as npt
 from scipy.stats import rankdata
+
 from vouchrec.retrieval import ranking
 from vouchrec.retrieval.types import Embeddings, ItemId
 

@@ -4,6 +4,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 from torch import Tensor
+
 from vouchrec.finetune.corpus import WEIGHTS, Shards
 from vouchrec.finetune.tokenizer import MAX_LENGTH
 

@@ -18,6 +18,7 @@ import numpy as np
 import numpy.typing as npt
 from tqdm import tqdm
 from transformers import PreTrainedTokenizerFast
+
 from vouchrec.finetune import formats, sources
 from vouchrec.finetune.sources import Document, Film, OfficialTest, plain_document
 from vouchrec.finetune.tokenizer import SPECIAL_TOKENS, VOCAB_SIZE, train_tokenizer

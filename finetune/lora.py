@@ -11,6 +11,7 @@ from typing import cast
 import peft
 import torch
 from transformers import PreTrainedModel, PreTrainedTokenizerFast
+
 from vouchrec.retrieval.errors import ConfigError
 
 

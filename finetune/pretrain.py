@@ -20,6 +20,7 @@ from pathlib import Path
 import torch
 from tqdm import tqdm
 from transformers import GenerationConfig, LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
+
 from vouchrec.finetune import checkpoints
 from vouchrec.finetune.corpus import Shards, build_shards, load_shards, train_corpus_tokenizer
 from vouchrec.finetune.plot import plot_losses

@@ -10,6 +10,7 @@ from torch import Tensor
 from torch.nn import Parameter, functional
 from torch.optim import AdamW, Muon, Optimizer
 from transformers import LlamaForCausalLM
+
 from vouchrec.finetune import checkpoints
 from vouchrec.finetune.batches import Batches, held_out_rows
 from vouchrec.finetune.corpus import WEIGHTS, Shards

@@ -24,6 +24,7 @@ from accelerate import Accelerator
 from accelerate.utils import set_seed
 from tqdm import tqdm
 from transformers import PreTrainedModel, PreTrainedTokenizerFast
+
 from vouchrec.agent.link import Linker
 from vouchrec.agent.llm.base import Message
 from vouchrec.agent.llm.local import MARK, best_dtype, load_base, load_tokenizer

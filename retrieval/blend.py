@@ -1,7 +1,8 @@
 """How the sources are scaled and weighed into one score. The only place where weights stand.
 
-Two tables: one for requests that say something (`Weights()`), set by hand (see docs/conventions.md), and one for requests
-where nothing but the history speaks (`Weights.for_history()`), tuned on held-out people (see docs/log.md, 2026-11-22).
+Three tables: for requests that say something (`Weights()`) and for those that name an item to be like
+(`Weights.for_reference()`), both set by hand (see docs/conventions.md), and for requests where nothing but the history
+speaks (`Weights.for_history()`), tuned on held-out people (see docs/log.md, 2026-11-22).
 """
 
 from __future__ import annotations
@@ -74,8 +75,8 @@ def blend(scores: Mapping[Source, npt.NDArray[np.float32]], weights: Weights) ->
     return total
 
 
-def collaborative_share(scores: Mapping[Source, float], weights: Weights) -> float:
-    """Return the collaborative part of a final score: |weight x score| over the sum of all absolute parts, in [0, 1]."""
-    parts = {source: abs(weights.of(source) * scores[source]) for source in SOURCES}
+def source_shares(scores: Mapping[Source, float], weights: Weights) -> dict[Source, float]:
+    """Return the part of each source in a final score: |weight x score| over the sum of all; empty for a score of nothing."""
+    parts: dict[Source, float] = {source: abs(weights.of(source) * scores[source]) for source in SOURCES}
     whole = sum(parts.values())
-    return parts["collaborative"] / whole if whole > 0 else 0.0
+    return {source: part / whole for source, part in parts.items()} if whole > 0 else {}

@@ -339,13 +339,15 @@ def value_range(value: AttributeValue, kind: Kind) -> tuple[float, float] | None
     """
     if isinstance(value, tuple):
         return None
-    if kind == "date":
-        return _days(f"{value:g}" if isinstance(value, int | float) else value)
+    if kind == "date" and isinstance(value, str):
+        return _days(value)
     try:
         number = float(value)
     except (ValueError, OverflowError):
         return None
-    return (number, number) if math.isfinite(number) else None
+    if not math.isfinite(number):
+        return None
+    return _days(f"{number:g}") if kind == "date" else (number, number)
 
 
 def _days(text: str) -> tuple[float, float] | None:

@@ -88,7 +88,9 @@ def _load(name: str) -> SentenceTransformer:
     # The tokenizers library warns about forks that Gradio makes harmless.
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     from sentence_transformers import SentenceTransformer
+    from transformers.utils import logging as transformers_logging
 
+    transformers_logging.disable_progress_bar()  # its bar says nothing of ours
     try:
         return SentenceTransformer(path, device=None, local_files_only=name == BUILTIN)
     except Exception as error:  # damaged weights, a missing package, no network: each library has its own errors

@@ -75,6 +75,7 @@ def is_missing(value: object) -> bool:
 def _csv(path: Path) -> Iterator[FileRow]:
     csv.field_size_limit(_LONGEST_FIELD)
     with path.open(encoding="utf-8-sig", newline="") as file:
+        start = 1
         reader = csv.reader(file, delimiter="\t" if path.suffix.lower() == ".tsv" else ",", strict=True)
         try:
             header = [name.strip() for name in next(filter(None, reader), [])]
@@ -90,7 +91,7 @@ def _csv(path: Path) -> Iterator[FileRow]:
                     yield start, dict(zip(header, cells, strict=True))
                 start = reader.line_num + 1
         except csv.Error as error:
-            raise DataFileError(path, f"malformed CSV: {error}", row=reader.line_num) from error
+            raise DataFileError(path, f"malformed CSV: {error}", row=start) from error
 
 
 def _jsonl(path: Path) -> Iterator[FileRow]:

@@ -26,6 +26,7 @@ def pack_embeddings(target: Path, embedder: Embedder) -> int:
         index.open({i.id: item_hash(i) for i in items}, lambda row: item_text(items[row]), progress=True)
         target.mkdir(parents=True, exist_ok=True)
         np.save(target / "embeddings.npy", index.vectors.astype(np.float16))
+        index.close()
     info = {"embedder": embedder.name, "hashes": [item_hash(i) for i in items]}
     (target / "embeddings.json").write_text(json.dumps(info), encoding="utf-8")
     return len(items)

@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from vouchrec.retrieval import evidence as facts
-from vouchrec.retrieval.blend import Weights, blend, collaborative_share, semantic_scale, unit_scale
+from vouchrec.retrieval.blend import Weights, blend, semantic_scale, source_shares, unit_scale
 from vouchrec.retrieval.catalogue import value_range
 from vouchrec.retrieval.diversify import mmr, overlap
 from vouchrec.retrieval.errors import RequestError
@@ -147,7 +147,7 @@ def _with_evidence(
     result: list[Recommendation] = []
     for i, row in enumerate(rows):
         own: dict[Source, float] = {source: float(values[i]) for source, values in scores.items()}
-        evidence = _evidence(workspace, query, signals, row, collaborative_share(own, weights))
+        evidence = _evidence(workspace, query, signals, row, source_shares(own, weights))
         result.append(Recommendation(i + 1, workspace.catalogue.items[row], float(total[i]), own, evidence))
     return result
 
@@ -310,7 +310,7 @@ def _likeness(workspace: Workspace, rows: list[Row]) -> Callable[[int, int], flo
     return likeness
 
 
-def _evidence(workspace: Workspace, query: Query, signals: _Signals, row: Row, share: float) -> Evidence:
+def _evidence(workspace: Workspace, query: Query, signals: _Signals, row: Row, shares: dict[Source, float]) -> Evidence:
     catalogue = workspace.catalogue
     item = catalogue.items[row]
     parts = workspace.contributions(signals.history, item.id, signals.factor)
@@ -323,7 +323,8 @@ def _evidence(workspace: Workspace, query: Query, signals: _Signals, row: Row, s
     return Evidence(
         contributions=parts,
         exact=workspace.scorer.exact if workspace.scorer else True,
-        collaborative_share=share,
+        shares=shares,
+        collaborative_share=shares.get("collaborative", 0.0),
         matched=facts.matched(catalogue, query.constraints, row),
         shared=facts.shared_facts(catalogue, item, liked),
         similar=tuple(sorted(((o, s) for o, s in similar if s >= facts.MIN_SIMILARITY), key=lambda pair: -pair[1])),

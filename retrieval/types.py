@@ -173,7 +173,8 @@ class Evidence:
     Attributes:
         contributions: Exact parts of the collaborative score, largest absolute value first.
         exact: True when the parts sum to the score by algebra (not by ablation).
-        collaborative_share: Part of the final score that the collaborative source brought, in [0, 1].
+        shares: Part of the final score that each source brought, as absolute values that sum to 1.
+        collaborative_share: That of the collaborative source, in [0, 1].
         matched: Constraints of the query that the item satisfies, with the item's own values.
         shared: Facts shared with liked or contributing items.
         similar: Liked items whose content is close, with the cosine similarity.
@@ -181,6 +182,7 @@ class Evidence:
 
     contributions: tuple[Contribution, ...] = ()
     exact: bool = True
+    shares: Mapping[Source, float] = field(default_factory=dict[Source, float])
     collaborative_share: float = 0.0
     matched: tuple[tuple[Constraint, tuple[str, ...]], ...] = ()
     shared: tuple[SharedFact, ...] = ()

@@ -35,7 +35,7 @@ HEAVY: dict[str, tuple[str, ...]] = {
     "sqlalchemy": ("retrieval/store.py",),
     "tokenizers": ("finetune/",),
     "torch": ("agent/llm/local.py", "finetune/", "ui/doctor.py"),
-    "transformers": ("agent/llm/", "finetune/"),
+    "transformers": ("agent/llm/", "finetune/", "retrieval/embed.py"),
     "typer": ("ui/",),
     "uvicorn": ("ui/server.py",),
 }

@@ -116,6 +116,7 @@ class RecommendationOut(BaseModel):
     verified: bool | None = None
     claims: list[ClaimOut] | None = None
     contributions: list[ContributionOut]
+    shares: dict[str, float]
     contributions_exact: bool
     collaborative_share: float
     attributes: dict[str, Scalar | list[str]]

@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from vouchrec.retrieval.blend import Weights
 from vouchrec.retrieval.domain import Attribute, Domain
-from vouchrec.retrieval.types import SOURCES, Item, Source
+from vouchrec.retrieval.types import Evidence, Item, Source
 
 SOURCE_LABELS: Mapping[Source, str] = {
     "semantic": "fits what you said",
@@ -91,19 +90,9 @@ def amount_text(value: str | float, attribute: Attribute) -> str:
     return shown if attribute.quantity == "year" else f"{shown} {attribute.unit}".strip()
 
 
-def shares(scores: Mapping[Source, float], weights: Weights | None = None) -> list[tuple[Source, float]]:
-    """Return the part of each source in a score, largest first; parts below 2% are left out.
-
-    A part is the absolute value of weight times score over the sum of all of them.
-    """
-    table = weights or Weights()
-    parts: dict[Source, float] = {source: abs(table.of(source) * scores.get(source, 0.0)) for source in SOURCES}
-    whole = sum(parts.values())
-    if whole <= 0:
-        return []
-    found: list[tuple[Source, float]] = [
-        (source, part / whole) for source, part in parts.items() if part / whole >= MIN_SHARE
-    ]
+def shares(evidence: Evidence) -> list[tuple[Source, float]]:
+    """Return the part of each source in a score, largest first; parts below 2% are left out."""
+    found = [(source, part) for source, part in evidence.shares.items() if part >= MIN_SHARE]
     found.sort(key=lambda pair: -pair[1])
     return found
 

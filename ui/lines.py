@@ -54,7 +54,7 @@ def why_lines(recommendation: Recommendation, domain: Domain) -> list[str]:
     evidence = recommendation.evidence
     lines = [item_line(recommendation.item, domain), "  What drove it"]
     lines += [
-        f"    {_bar(part)} {part:4.0%}  {SOURCE_LABELS[source]}" for source, part in shares(recommendation.scores)
+        f"    {_bar(part)} {part:4.0%}  {SOURCE_LABELS[source]}" for source, part in shares(recommendation.evidence)
     ]
     brought = [c for c in evidence.contributions if abs(c.share) >= MIN_SHARE][:5]
     if brought:

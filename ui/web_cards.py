@@ -227,7 +227,7 @@ def _followups(turn: PageTurn, domain: Domain) -> str:
 
 
 def _bar(recommendation: Recommendation) -> str:
-    parts = shares(recommendation.scores)
+    parts = shares(recommendation.evidence)
     if not parts:
         return ""
     told = ", ".join(f"{SOURCE_LABELS[source]} {part:.0%}" for source, part in parts)
@@ -237,7 +237,7 @@ def _bar(recommendation: Recommendation) -> str:
 
 def _why(recommendation: Recommendation, item: Item, domain: Domain, key: str) -> str:
     drivers = "".join(
-        _row(SOURCE_LABELS[source], part, f"v-s-{source}") for source, part in shares(recommendation.scores)
+        _row(SOURCE_LABELS[source], part, f"v-s-{source}") for source, part in shares(recommendation.evidence)
     )
     sections = [
         _section("What drove it", f'<ul class="v-rows">{drivers}</ul>' if drivers else ""),

@@ -11,6 +11,7 @@ import llguidance.numpy as masks
 import numpy as np
 import numpy.typing as npt
 from transformers import PreTrainedTokenizerFast
+
 from vouchrec.agent.llm.base import JsonSchema
 from vouchrec.retrieval.errors import ModelError
 

@@ -24,6 +24,7 @@ from transformers import (
     PreTrainedTokenizerFast,
 )
 from transformers.utils import logging as transformers_logging
+
 from vouchrec.agent.llm.base import Completion, JsonSchema, Message
 from vouchrec.agent.llm.constrain import Grammars, Guide
 from vouchrec.retrieval.errors import ModelError

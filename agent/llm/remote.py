@@ -12,6 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import cast
 
 import httpx
+
 from vouchrec.agent.llm.base import Completion, JsonSchema, Message
 from vouchrec.retrieval.errors import ModelError
 
@@ -44,7 +45,9 @@ class RemoteModel:
         try:
             self._client = httpx.Client(base_url=base_url.rstrip("/") + "/", headers=headers, timeout=timeout)
         except httpx.InvalidURL as error:
-            raise ModelError(f"'{base_url}' is no address: {error}.", hint="Give one like http://host:8000/v1.") from error
+            raise ModelError(
+                f"'{base_url}' is no address: {error}.", hint="Give one like http://host:8000/v1."
+            ) from error
 
     def generate(
         self,

@@ -15,6 +15,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+
 from vouchrec.evals import catalogue_facts as facts
 from vouchrec.retrieval.catalogue import read_items
 from vouchrec.retrieval.errors import ConfigError

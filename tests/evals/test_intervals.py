@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from vouchrec.evals.intervals import Interval, bootstrap, bootstrap_statistic, paired_bootstrap
 
 values = st.lists(st.floats(-1, 1), min_size=1, max_size=30)

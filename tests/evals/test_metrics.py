@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from vouchrec.evals import metrics
 
 RANKED = ["a", "x", "b", "y", "c"]

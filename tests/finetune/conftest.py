@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from transformers import PreTrainedTokenizerFast
+
 from vouchrec.finetune.corpus import Shards, build_shards, load_shards, train_corpus_tokenizer
 
 GENRES = ("Horror", "Comedy", "Western", "Drama")

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from transformers import PreTrainedTokenizerFast
+
 from vouchrec.finetune import corpus, sources
 from vouchrec.finetune.corpus import WEIGHTS, Shards, build_shards, documents, load_shards
 from vouchrec.finetune.formats import plan_documents, span_documents

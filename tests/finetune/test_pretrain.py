@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedTokenizerFast
+
 from vouchrec.finetune import checkpoints
 from vouchrec.finetune.batches import Batches
 from vouchrec.finetune.corpus import Shards

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+
 from vouchrec.finetune import ratings as ratings_module
 from vouchrec.finetune import scorer as scorer_module
 from vouchrec.finetune.ratings import read_ratings

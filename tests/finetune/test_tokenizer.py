@@ -4,6 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from transformers import AutoTokenizer, PreTrainedTokenizerFast
+
 from vouchrec.finetune.tokenizer import (
     FORMAT_TOKENS,
     SPECIAL_TOKENS,

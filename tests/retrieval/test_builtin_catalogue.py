@@ -6,6 +6,7 @@ import re
 from collections import Counter
 
 import pytest
+
 from vouchrec.evals.catalogue_facts import EXCEPTIONS as EXCEPTIONS_FILE
 from vouchrec.evals.catalogue_facts import GENRES, MOODS, check_catalogue, read_exceptions
 from vouchrec.retrieval.build import builtin_items

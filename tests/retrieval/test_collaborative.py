@@ -10,6 +10,7 @@ import pytest
 import scipy.sparse as sp
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from vouchrec.retrieval import collaborative
 from vouchrec.retrieval.collaborative import Ease
 from vouchrec.retrieval.errors import ModelError, NotFittedError

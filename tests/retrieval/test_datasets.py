@@ -9,6 +9,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+
 from vouchrec.retrieval import datasets
 from vouchrec.retrieval.datasets import RatingSet, map_items, map_likes, parse_title, title_key
 from vouchrec.retrieval.errors import DataFileError

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from vouchrec.retrieval.interactions import InteractionMatrix
 from vouchrec.retrieval.ranking import Case, SplitRule, ndcg, rank_cases, split_histories, weighted_matrix
 from vouchrec.retrieval.types import Interaction

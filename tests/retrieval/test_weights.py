@@ -16,7 +16,7 @@ LIKES = Profile(history={"a": 1.0})
         (Query(), LIKES, Weights.for_history()),
         (Query(wish="  "), LIKES, Weights.for_history()),
         (Query(wish="a western"), LIKES, Weights()),
-        (Query(similar_to=("b",)), LIKES, Weights()),
+        (Query(similar_to=("b",)), LIKES, Weights.for_reference()),
         (Query(), Profile(), Weights()),
     ],
 )

@@ -11,7 +11,7 @@ from vouchrec.agent.profile import Portrait
 from vouchrec.agent.types import Claim, Reason
 from vouchrec.retrieval.domain import Domain
 from vouchrec.retrieval.pipeline import assess
-from vouchrec.retrieval.types import Item, Profile, Query
+from vouchrec.retrieval.types import Evidence, Item, Profile, Query
 from vouchrec.ui.facts import card_facts, shares
 from vouchrec.ui.web_cards import header_html, panel_html, transcript_html
 from vouchrec.ui.web_state import Card, PageTurn
@@ -131,7 +131,8 @@ def test_cards_of_an_undeclared_domain() -> None:
 
 
 def test_shares_sum_to_about_one_and_leave_out_the_tiny() -> None:
-    found = shares({"semantic": 1.0, "collaborative": 0.5, "neighbours": -0.4, "recency": 0.01})
+    parts = {"collaborative": 0.27, "semantic": 0.52, "neighbours": 0.2, "recency": 0.01}
+    found = shares(Evidence(shares=parts))
     assert [s for s, _ in found] == ["semantic", "collaborative", "neighbours"]
-    assert abs(sum(p for _, p in found) - 1) < 0.01
-    assert shares({}) == []
+    assert abs(sum(p for _, p in found) - 1) < 0.02
+    assert shares(Evidence()) == []

@@ -1,0 +1,348 @@
+"""Linking: titles in all spellings, common words as words and as titles, numbers in all forms, references, comparatives."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, example, given, settings
+from hypothesis import strategies as st
+
+from vouchrec.agent.link import MAX_SPANS, Linker, Screen
+from vouchrec.agent.types import Span
+from vouchrec.retrieval.build import builtin_domain
+from vouchrec.retrieval.catalogue import Catalogue
+from vouchrec.retrieval.domain import Domain
+from vouchrec.retrieval.types import Item
+
+SHOWN = ("heat-1995", "alien-1979", "up-2009", "ran-1985", "jaws-1975")
+SCREEN = Screen(SHOWN)
+
+
+def titles(spans: list[Span]) -> list[str]:
+    return [s.items[0] for s in spans if s.kind == "title"]
+
+
+def bounds(spans: list[Span], attribute: str) -> list[tuple[str, float]]:
+    found = [c for s in spans if s.kind == attribute for c in s.constraints]
+    return [(c.op, float(str(c.value))) for c in found]
+
+
+# ---- titles -----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("I loved Blade Runner", ["blade-runner-1982"]),
+        ("i loved blade runner", ["blade-runner-1982"]),
+        ("I LOVED BLADE RUNNER", ["blade-runner-1982"]),
+        ("something like Amelie please", ["amelie-2001"]),
+        ("something like Amélie please", ["amelie-2001"]),
+        ("the godfather was great", ["the-godfather-1972"]),
+        ("Godfather was great", ["the-godfather-1972"]),
+        ("“Alien” and “Aliens”", ["alien-1979", "aliens-1986"]),
+        ("seven samurai, tokyo story", ["seven-samurai-1954", "tokyo-story-1953"]),
+        ("loved Airplane!", ["airplane-1980"]),
+        ("2001: a space odyssey", ["2001-a-space-odyssey-1968"]),
+        ("I liked Alien's mood", ["alien-1979"]),
+    ],
+)
+def test_exact_titles(linker: Linker, text: str, expected: list[str]) -> None:
+    assert titles(linker.link(text)) == expected
+
+
+def test_alias(linker: Linker, films: list[Item]) -> None:
+    for item in films:
+        for alias in item.aliases:
+            if len(alias.split()) > 2:
+                assert item.id in {i for s in linker.link(f"I loved {alias}") for i in s.items}
+
+
+@pytest.mark.parametrize(
+    ("typed", "expected"),
+    [
+        ("Forest Gump", "forrest-gump-1994"),
+        ("Tokio Story", "tokyo-story-1953"),
+        ("oldbuoy", "oldboy-2003"),
+        ("Sprited Away", "spirited-away-2001"),
+        ("padington", "paddington-2014"),
+    ],
+)
+def test_typing_errors_are_marked_as_guesses(linker: Linker, typed: str, expected: str) -> None:
+    spans = [s for s in linker.link(f"something like {typed}") if s.kind == "title"]
+    assert [(s.items[0], s.guess) for s in spans] == [(expected, True)]
+
+
+def test_typo_does_not_change_a_number(linker: Linker) -> None:
+    assert titles(linker.link("something like 1918")) == []
+
+
+def test_year_decides_between_films_of_one_name(linker: Linker) -> None:
+    for year in (1933, 2005):
+        for text in (f"King Kong ({year})", f"King Kong {year}", f"King Kong, the {year} one"):
+            (span,) = [s for s in linker.link(text) if s.kind == "title"]
+            assert span.items == (f"king-kong-{year}",)
+            assert str(year) in span.text
+
+
+def test_ambiguous_name_gives_all_most_popular_first(linker: Linker) -> None:
+    (span,) = linker.link("I liked King Kong")
+    assert span.items == ("king-kong-2005", "king-kong-1933")
+    assert linker.resolve("king kong") == span.items
+    assert linker.resolve("King Kong (1933)") == ("king-kong-1933",)
+    assert linker.resolve("Kng Kong")[0].startswith("king-kong")
+    assert linker.resolve("no such film at all") == ()
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "the heat is on, something cool please",
+        "a big budget film",
+        "tell her about it",
+        "is it any good",
+        "what's up with us",
+        "I want a drive through the hills, not a big one",
+        "a big 1980s comedy",
+        "something up 2009s alley, big 1940s glamour",
+    ],
+)
+def test_common_words_are_words(linker: Linker, text: str) -> None:
+    assert titles(linker.link(text)) == []
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("I loved Heat and Big", ["heat-1995", "big-1988"]),
+        ("something like Her", ["her-2013"]),
+        ("I saw It last week", ["it-2017"]),
+        ("have you got Up?", ["up-2009"]),
+        ("it (2017) scared me", ["it-2017"]),
+        ("big (1988)", ["big-1988"]),
+        ('my favourite is "us"', ["us-2019"]),
+        ("Heat", ["heat-1995"]),
+    ],
+)
+def test_common_words_as_titles(linker: Linker, text: str, expected: list[str]) -> None:
+    assert titles(linker.link(text)) == expected
+
+
+def test_year_after_a_common_word_is_evidence_only_when_it_fits(linker: Linker) -> None:
+    assert titles(linker.link("something big 1995")) == []
+    assert bounds(linker.link("something big 1995"), "year") == [("min", 1995), ("max", 1995)]
+
+
+# ---- people and values ------------------------------------------------------------------------------------------
+
+
+def test_person_by_role_words(full_linker: Linker) -> None:
+    (directed,) = [s for s in full_linker.link("directed by Clint Eastwood") if s.kind == "person"]
+    (starring,) = [s for s in full_linker.link("starring Clint Eastwood") if s.kind == "person"]
+    assert directed.constraints[0].attribute == "directors"
+    assert starring.constraints[0].attribute == "cast"
+
+
+def test_surname_and_values(full_linker: Linker) -> None:
+    spans = full_linker.link("a japanese comedy by kurosawa, not horror, slow burning")
+    assert [s.kind for s in spans] == ["countries", "genres", "person", "genres", "moods"]
+
+
+def test_country_without_items_is_understood(linker: Linker) -> None:
+    (span,) = [s for s in linker.link("a film from Iceland") if s.kind == "countries"]
+    assert span.constraints[0].value == "Iceland"
+
+
+def test_values_that_fold_into_several_words() -> None:
+    item = Item("a", "A Place", attributes={"genres": ("LEGO™", "½ hour", "d’été"), "directors": ("Ann™ Lee",)})
+    linker = Linker(Catalogue([item], builtin_domain()), np.zeros(1, np.float32))
+    assert [s.kind for s in linker.link("some lego please")] in ([], ["genres"])
+
+
+# ---- numbers ----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("from the seventies", [("min", 1970), ("max", 1979)]),
+        ("a 70s film", [("min", 1970), ("max", 1979)]),
+        ("in the '80s", [("min", 1980), ("max", 1989)]),
+        ("the 1930s", [("min", 1930), ("max", 1939)]),
+        ("the 2010s", [("min", 2010), ("max", 2019)]),
+        ("early nineties", [("min", 1990), ("max", 1999)]),
+        ("80s or 90s", [("min", 1980), ("max", 1999)]),
+        ("between 1970 and 1985", [("min", 1970), ("max", 1985)]),
+        ("1970-1985", [("min", 1970), ("max", 1985)]),
+        ("from 1985 to 1970", [("min", 1970), ("max", 1985)]),
+        ("after 2000", [("min", 2001)]),
+        ("since 2000", [("min", 2000)]),
+        ("post-2000", [("min", 2001)]),
+        ("not before 1980", [("min", 1980)]),
+        ("before 1960", [("max", 1959)]),
+        ("pre-1960", [("max", 1959)]),
+        ("before the 60s", [("max", 1959)]),
+        ("until 1999", [("max", 1999)]),
+        ("no later than 1999", [("max", 1999)]),
+        ("1990 or later", [("min", 1990)]),
+        ("1990s onwards", [("min", 1990)]),
+        ("from 1990 on", [("min", 1990)]),
+        ("1980 or earlier", [("max", 1980)]),
+        ("the 60s and before", [("max", 1969)]),
+        ("from 1999", [("min", 1999), ("max", 1999)]),
+        ("the last ten years", [("min", 2014)]),
+        ("for my 8 year old", []),
+        ("how old is that", []),
+    ],
+)
+def test_years(linker: Linker, text: str, expected: list[tuple[str, float]]) -> None:
+    assert linker.clock.newest == 2024
+    assert bounds(linker.link(text), "year") == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("under two hours", [("max", 120)]),
+        ("under 2 hours", [("max", 120)]),
+        ("less than 90 minutes", [("max", 90)]),
+        ("<90 min", [("max", 90)]),
+        ("less than ninety", [("max", 90)]),
+        ("90 minutes or less", [("max", 90)]),
+        ("2h max", [("max", 120)]),
+        ("1h45", [("min", 90), ("max", 120)]),
+        ("under 1h45", [("max", 105)]),
+        ("under 1h45m", [("max", 105)]),
+        ("at most 1 hour 45", [("max", 105)]),
+        ("at most 1 hour and 45 minutes", [("max", 105)]),
+        ("under an hour and a half", [("max", 90)]),
+        ("under two and a half hours", [("max", 150)]),
+        ("under 2.5 hours", [("max", 150)]),
+        ("under two hours and a happy ending", [("max", 120)]),
+        ("over three hours", [("min", 180)]),
+        ("at least 2 hours", [("min", 120)]),
+        ("two hours or more", [("min", 120)]),
+        ("about 90 minutes", [("min", 75), ("max", 105)]),
+        ("half an hour", [("min", 15), ("max", 45)]),
+        ("not too long", [("max", 120)]),
+        ("something short", [("max", 95)]),
+        ("a long film", [("min", 150)]),
+        ("how long is it", []),
+        ("as long as it is funny", []),
+        ("a long time ago", []),
+    ],
+)
+def test_durations(linker: Linker, text: str, expected: list[tuple[str, float]]) -> None:
+    assert bounds(linker.link(text), "runtime") == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "count"),
+    [
+        ("give me 3", 3),
+        ("give me three films", 3),
+        ("recommend a couple of films", 2),
+        ("top 10 horror", 10),
+        ("just one", 1),
+        ("7 movies please", 7),
+        ("12 good films", 12),
+    ],
+)
+@pytest.mark.parametrize("screen", [None, SCREEN])
+def test_counts(linker: Linker, text: str, count: int, screen: Screen | None) -> None:
+    assert [s.count for s in linker.link(text, screen) if s.kind == "count"] == [count]
+    assert not [s for s in linker.link(text, screen) if s.kind == "ref"]
+
+
+def test_numbers_need_an_attribute() -> None:
+    linker = Linker(Catalogue([Item("a", "Some Book")], Domain()), np.zeros(1, np.float32))
+    assert linker.link("from the seventies, under two hours") == [] or all(
+        s.kind == "count" for s in linker.link("from the seventies, under two hours")
+    )
+
+
+# ---- the screen -------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("the second one", ("alien-1979",)),
+        ("the 2nd", ("alien-1979",)),
+        ("#3", ("up-2009",)),
+        ("number two", ("alien-1979",)),
+        ("seen 4", ("ran-1985",)),
+        ("the first two", SHOWN[:2]),
+        ("the last two", SHOWN[-2:]),
+        ("the last one", ("jaws-1975",)),
+        ("the top one", ("heat-1995",)),
+        ("the middle one", ("up-2009",)),
+        ("all of them", SHOWN),
+        ("that one", ("heat-1995",)),
+    ],
+)
+def test_references(linker: Linker, text: str, expected: tuple[str, ...]) -> None:
+    assert [s.items for s in linker.link(text, SCREEN) if s.kind == "ref"] == [expected]
+
+
+@pytest.mark.parametrize("text", ["the ninth one", "#9", "the second half", "3 hours"])
+def test_references_to_nothing(linker: Linker, text: str) -> None:
+    assert [s for s in linker.link(text, SCREEN) if s.kind == "ref"] == []
+
+
+def test_no_references_without_a_screen(linker: Linker) -> None:
+    assert linker.link("the second one, #3, it") == []
+
+
+def test_pronoun_means_the_focus(linker: Linker) -> None:
+    (span,) = linker.link("who directed it?", Screen(SHOWN, "ran-1985"))
+    assert (span.kind, span.items) == ("ref", ("ran-1985",))
+
+
+def test_comparatives_against_the_list_and_an_item(linker: Linker) -> None:
+    runtimes = [linker.catalogue.get(i).number("runtime") for i in SHOWN]  # type: ignore[union-attr]
+    assert bounds(linker.link("something shorter", SCREEN), "runtime") == [("max", float(np.ceil(np.mean(runtimes)) - 1))]
+    assert bounds(linker.link("shorter than the second one", SCREEN), "runtime") == [("max", 116)]
+    assert bounds(linker.link("longer than Psycho", SCREEN), "runtime") == [("min", 110)]
+    assert bounds(linker.link("older", Screen(SHOWN, "alien-1979")), "year") == [("max", 1978)]
+    assert bounds(linker.link("not as long", Screen(SHOWN, "alien-1979")), "runtime") == [("max", 116)]
+    assert bounds(linker.link("shorter than 90 minutes", SCREEN), "runtime") == [("max", 90)]
+    assert bounds(linker.link("something shorter"), "runtime") == []
+
+
+# ---- any text ---------------------------------------------------------------------------------------------------
+
+PIECES = st.sampled_from(
+    [
+        "Alien", "heat", "Big 1988", "KING KONG (2005)", "the second one", "#3", "1h45", "under two hours", "70s", "'80s",
+        "japanese", "Tom Hanks", "it", "it's", "“Her”", "shorter than", "older", "İstanbul", "ﬁlm", "ß", "é", "e\u0301",
+        "½ hour", "3", ",", "not", "\n", "🎬", "ホラー", "a\u200db", "<|end|>", "[s1|title|x]", "]]", "under an hour and a",
+    ]
+)  # fmt: skip
+TEXTS = st.one_of(st.text(max_size=80), st.lists(PIECES, max_size=14).map(" ".join), st.lists(PIECES).map("".join))
+
+
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(text=TEXTS, shown=st.lists(st.sampled_from(SHOWN), max_size=4, unique=True))
+@example(text="İ " * 30 + "Alien (1979) 1h45", shown=["heat-1995"])
+def test_spans_lie_in_the_text_and_do_not_overlap(linker: Linker, text: str, shown: list[str]) -> None:
+    spans = linker.link(text, Screen(tuple(shown)))
+    assert len(spans) <= MAX_SPANS
+    end = 0
+    for span in spans:
+        assert end <= span.start < span.end <= len(text)
+        assert span.text == text[span.start : span.end]
+        assert span.items or span.constraints or span.kind == "count"
+        end = span.end
+
+
+def test_long_message_has_at_most_24_spans(linker: Linker) -> None:
+    assert len(linker.link("Alien, " * 100)) == MAX_SPANS
+
+
+def test_added_item_can_be_named(films: list[Item]) -> None:
+    catalogue = Catalogue(films, builtin_domain())
+    linker = Linker(catalogue, np.zeros(len(catalogue), np.float32))
+    assert titles(linker.link("I loved Moonlit Ferry Home")) == []
+    linker.gazetteer.add_item(catalogue.put(Item("moonlit", "Moonlit Ferry Home")))
+    assert titles(linker.link("I loved Moonlit Ferry Home")) == ["moonlit"]
