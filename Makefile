@@ -45,7 +45,7 @@ help:  ## List the commands (this is the default)
 
 chat: $(RUNTIME)  ## Install on first use, then serve the chat page and print its address
 	@echo "Starting Vouch. Open the address below in a browser."
-	@$(BIN)/vouch serve $(if $(HOST),--host "$(HOST)") $(if $(PORT),--port "$(PORT)") $(FLAGS)
+	@exec $(BIN)/vouch serve $(if $(HOST),--host "$(HOST)") $(if $(PORT),--port "$(PORT)") $(FLAGS)
 
 test: $(DEV)  ## Run all tests (needs no network; DATA= adds those on public data)
 	@echo "Running the tests$(if $(DATA_FOLDER), with public data from $(DATA_FOLDER))."

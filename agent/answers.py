@@ -119,7 +119,7 @@ def why(agent: Agent, conversation: Conversation, item: Item) -> Iterator[str]:
     elif item.id in profile.history:
         yield f"{item.title} is among what you like, so I did not suggest it again."
     elif broken:
-        yield f"{item.title} was left out because it is not {join([describe(c, agent.workspace.domain) for c in broken])}."
+        yield f"{item.title} was left out because it is {join([_broken(c, agent.workspace.domain) for c in broken])}."
     else:
         assessed = assess(agent.workspace, query, profile, [item.id])[0]
         yield f"{item.title} was possible, but others scored higher than its {assessed.score:.2f}."
@@ -135,6 +135,14 @@ def _shares(recommendation: Recommendation) -> Iterator[str]:
         yield f"What people with your likes also liked made up {percent}% of its score; of that part: {parts}."
     else:
         yield f"Your own history made up {percent}% of its score; the rest is how well it fits your words and what it is."
+
+
+def _broken(constraint: Constraint, domain: Domain) -> str:
+    """Return what an item is that breaks a condition: "horror" where horror was excluded, "not French" where France was wanted."""
+    text = describe(constraint, domain)
+    if constraint.op in ("is_not", "none_of"):
+        return text.replace("without ", "with ", 1) if text.startswith("without ") else text.removeprefix("not ")
+    return f"not {text}"
 
 
 def _holds(agent: Agent, constraint: Constraint, item: ItemId) -> bool:

@@ -18,7 +18,7 @@ from vouchrec.agent.types import Span
 from vouchrec.agent.words import CARDINALS, ORDINALS, Token, common_words, tokenize
 from vouchrec.retrieval.catalogue import Catalogue
 from vouchrec.retrieval.domain import Attribute
-from vouchrec.retrieval.types import Constraint, ItemId, ItemVector
+from vouchrec.retrieval.types import Constraint, ItemId, ItemVector, Op
 
 MAX_SPANS = 24
 LONGEST_MESSAGE = 2_000
@@ -218,23 +218,22 @@ class Linker:
             return False
         if entry.values and before in ("from", "in"):  # "from Brazil"
             return False
-        if not self.gazetteer.is_common(key):
+        return length >= 4 or not self.gazetteer.is_common(key) or self._evident(text, tokens, position, length)
+
+    def _evident(self, text: str, tokens: Sequence[Token], position: int, length: int) -> bool:
+        """Return whether case or the words around say that ordinary words are meant as a title."""
+        if position == 0 and length == len(tokens):
             return True
-        if length >= 4:
-            return True
-        # At the start of a sentence a capital says nothing, but one on the second word does.
-        capital = _capitalised(tokens, position, length, text) and (length > 1 or not _sentence_start(text, start))
-        cue = before in _TITLE_CUES or (
-            before in _WEAK_CUES and position > 1 and tokens[position - 2].folded in _TITLE_CUES
-        )
-        mixed_case = not text.isupper() and not text.islower()
-        if mixed_case and capital and key not in (("i",),):
-            return True
-        whole_message = position == 0 and length == len(tokens)
-        bare = all(w in _SHORT for w in key) and length == 1
+        words = tokens[position : position + length]
+        bare = length == 1 and words[0].folded in _SHORT
         if text.islower() or text.isupper():
-            return (cue and not bare) or whole_message
-        return (cue and length >= 2 and not bare) or whole_message
+            return self._cued(tokens, position) and not bare
+        # At the start of a sentence a capital says nothing, but one on the second word does, and so does "Heat was great".
+        if _capitalised(tokens, position, length, text):
+            after = tokens[position + length].folded if position + length < len(tokens) else ""
+            told = after in ("was", "vs", "versus") and not bare
+            return words[0].folded != "i" and (told or length > 1 or not _sentence_start(text, words[0].start))
+        return length > 1 and self._cued(tokens, position)
 
     def _dated(self, entry: Entry, rest: str) -> re.Match[str] | None:
         """Return the year after a name when an item of that name is of that year: "Heat (1995)"."""
@@ -330,7 +329,7 @@ class Linker:
                 break
             unknown = sum(len(w.folded) for w in words if w.folded not in common_words())
             letters = sum(len(w.folded) for w in words)
-            cued = self._cued(tokens, position)
+            cued = position > 0 and tokens[position - 1].folded in _TITLE_CUES
             if unknown < 4 or unknown < (0.25 if cued else 0.4) * letters or letters < 5:
                 continue
             cutoff = 84.0 if cued or _capitalised(tokens, position, length, text) else 89.0
@@ -343,7 +342,9 @@ class Linker:
         return Span(start, end, text[start:end], "title", items=(best[2],), guess=True)
 
     def _cued(self, tokens: Sequence[Token], position: int) -> bool:
-        return position > 0 and tokens[position - 1].folded in _TITLE_CUES
+        """Return whether a name is to be expected here: "liked ...", "liked the ..."."""
+        before = [t.folded for t in tokens[max(0, position - 2) : position]]
+        return bool(before) and (before[-1] in _TITLE_CUES or (before[-1] in _WEAK_CUES and before[0] in _TITLE_CUES))
 
     # ---- small helpers ----------------------------------------------------------------------------------------
 
@@ -405,10 +406,11 @@ class _Taken:
             self.spans.append(span)
 
 
-def _comparatives(attributes: Sequence[Attribute]) -> list[tuple[Attribute, str, re.Pattern[str]]]:
-    found: list[tuple[Attribute, str, re.Pattern[str]]] = []
+def _comparatives(attributes: Sequence[Attribute]) -> list[tuple[Attribute, Op, re.Pattern[str]]]:
+    found: list[tuple[Attribute, Op, re.Pattern[str]]] = []
     for attribute in attributes:
-        for op, words in (("max", attribute.lower), ("min", attribute.higher)):
+        sides: tuple[tuple[Op, tuple[str, ...]], ...] = (("max", attribute.lower), ("min", attribute.higher))
+        for op, words in sides:
             if words:
                 union = "|".join(re.escape(w) for w in sorted(words, key=len, reverse=True))
                 found.append((attribute, op, re.compile(rf"\b(?:{union})\b", re.IGNORECASE)))

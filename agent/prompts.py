@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import cast
 
 from vouchrec.agent.llm.base import JsonSchema, Message
-from vouchrec.agent.types import ACTS, Act, Reading, Role, Span
+from vouchrec.agent.types import ACTS, Reading, Role, Span
 
 _OPENING = re.compile(r"<(?=[A-Za-z/|])\|?")
 BEFORE_LENGTH = 120
@@ -115,7 +115,7 @@ def parse_reading(text: str, spans: Sequence[Span]) -> Reading | None:
     found = [table.get(f"s{i}") for i in range(1, len(spans) + 1)]
     if any(role not in span.roles for role, span in zip(found, spans, strict=True)):
         return None
-    return Reading(cast("Act", act), tuple(cast("list[Role]", found)))
+    return Reading(act, tuple(cast("list[Role]", found)))
 
 
 def reason_prompt(plan: Sequence[Planned], *, specialist: bool = True) -> list[Message]:

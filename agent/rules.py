@@ -60,17 +60,18 @@ _PLAIN_ACTS: tuple[tuple[re.Pattern[str], Act], ...] = (
 def read_by_rules(text: str, spans: Sequence[Span], *, shown: int) -> Reading:
     """Return the act and the role of each span, by patterns around the spans."""
     lowered = text.casefold().replace("’", "'")
-    roles = tuple(_role(lowered, span, spans) for span in spans)
+    roles = tuple([_role(lowered, span, spans) for span in spans])
     act = _act(lowered, spans, roles, shown)
     if act == "compare":  # "Alien or Aliens?" says nothing of liking them
-        roles = tuple("about" if span.is_item else role for span, role in zip(spans, roles, strict=True))
+        about: Role = "about"
+        roles = tuple([about if span.is_item else role for span, role in zip(spans, roles, strict=True)])
     return Reading(act, roles)
 
 
 def _act(text: str, spans: Sequence[Span], roles: Sequence[Role], shown: int) -> Act:
-    plain = next((act for pattern, act in _PLAIN_ACTS if pattern.search(text)), None)
-    if plain is not None:
-        return plain
+    for pattern, act in _PLAIN_ACTS:
+        if pattern.search(text):
+            return act
     if _COMPARE.search(text) and sum(s.is_item for s in spans) >= 2:
         return "compare"
     if not spans:

@@ -19,6 +19,7 @@ from vouchrec.agent.explain import explain_each
 from vouchrec.agent.link import LONGEST_MESSAGE
 from vouchrec.agent.profile import build_profile, remember_request
 from vouchrec.agent.types import (
+    Act,
     Conversation,
     Done,
     Event,
@@ -40,6 +41,8 @@ if TYPE_CHECKING:
     from vouchrec.agent.assemble import Agent
 
 DEFAULT_N = 5
+_NO_FEEDBACK: frozenset[Act] = frozenset(("profile", "compare", "off_topic", "unclear"))
+"""Acts in which a like is none: "forget that I liked X", "X or Y?"."""
 
 
 @dataclass(slots=True)
@@ -104,7 +107,7 @@ def reply(agent: Agent, conversation: Conversation, message: str, *, n: int | No
     understanding = understand(agent.model, agent.linker, conversation, text)
     course.mark("understood")
     yield Understood(understanding)
-    if understanding.request.act != "profile":  # "forget that I liked X" is no like of X
+    if understanding.request.act not in _NO_FEEDBACK:
         remember_request(agent, conversation, understanding.request)
     decision = decide(understanding.request, conversation)
     if decision == "recommend":

@@ -124,10 +124,12 @@ def _wants_others(message: str, *, fresh: bool) -> bool:
 def _about(act: Act, pairs: Sequence[tuple[Span, Role]], conversation: Conversation) -> tuple[ItemId, ...]:
     """Return the items that the message asks about; a question that names items is about these, whatever their roles."""
     about = _items(pairs, "about")
-    if about or act not in ("ask_item", "explain", "compare"):
-        return about
     named = _items([(span, "about") for span, _ in pairs], "about")
-    return named if named or act == "compare" else _focus(conversation)
+    if act == "compare":
+        return about if len(about) > 1 else named
+    if about or act not in ("ask_item", "explain"):
+        return about
+    return named or _focus(conversation)
 
 
 def _focus(conversation: Conversation) -> tuple[ItemId, ...]:
@@ -196,10 +198,10 @@ def _negated(span: Span, strength: Strength) -> list[Constraint]:
 
 
 def _without(wanted: Constraint, strength: Strength) -> Constraint:
-    values = wanted.values()
-    if len(values) > 1:
-        return Constraint(wanted.attribute, "none_of", values, strength)
-    return Constraint(wanted.attribute, "is_not", values[0], strength)
+    only, *others = wanted.values()
+    if others:
+        return Constraint(wanted.attribute, "none_of", (only, *others), strength)
+    return Constraint(wanted.attribute, "is_not", only, strength)
 
 
 def _consistent(constraints: Iterable[Constraint]) -> tuple[Constraint, ...]:
@@ -236,10 +238,8 @@ def _carry(
     """
     if previous is None or act not in ("recommend", "critique", "feedback"):
         return stated
-    if act == "recommend":
-        kept = [c for c in previous.constraints if c.op in ("is_not", "none_of")]
-    else:
-        kept = list(previous.constraints)
+    new = act == "recommend"
+    kept = [c for c in previous.constraints if not new or c.op in ("is_not", "none_of")]
     left = [rest for old in kept if (rest := _left_of(old, stated, domain)) is not None]
     return _consistent([*left, *stated])
 

@@ -130,7 +130,7 @@ class Verifier:
         if entry is None:
             return ""
         named = surface[:1].isupper() and not _starts_sentence(free, start)
-        if entry.people and (len(key) > 1 or named or (surface[:1].isupper() and key[0] not in common_words())):
+        if entry.people and (len(key) > 1 or named or (surface[:1].isupper() and common_words().isdisjoint(key))):
             return f"person: {surface}"
         if entry.items and ((len(key) > 1 and named) or not self._gazetteer.is_common(key)):
             return f"title: {surface}"
@@ -144,7 +144,7 @@ class Verifier:
             own = {fold(v) for v in plan.item.values(attribute_name)}
             if attribute is None or any(fold(v) in own for c in constraints for v in c.values()):
                 return ""
-            if attribute.strict or len(key) > 1 or key[0] not in common_words():
+            if attribute.strict or len(key) > 1 or common_words().isdisjoint(key):
                 problem = problem or f"{attribute.label}: {surface}"  # else "dark": an ordinary word
         return problem
 

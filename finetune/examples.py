@@ -10,9 +10,10 @@ from __future__ import annotations
 import json
 import random
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from vouchrec.agent.link import Linker, Screen
 from vouchrec.agent.llm.base import Message
@@ -89,37 +90,50 @@ def read_messages(paths: Sequence[Path]) -> list[AuthoredTurn]:
     turns: list[AuthoredTurn] = []
     for path in paths:
         for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
-            if not line.strip():
-                continue
-            before = ""
-            for raw in json.loads(line)["turns"]:
-                text, annotations = parse_annotation(raw["text"])
-                bad = [a for a in annotations if a.role not in (*ITEM_ROLES, *VALUE_ROLES)]
-                if raw["act"] not in ACTS or bad:
-                    raise DataFileError(path, f"unknown act or role in {raw!r:.80}", row=number)
-                turns.append(
-                    AuthoredTurn(f"{path.stem}:{number}", text, annotations, raw["act"], int(raw["shown"]), before)
-                )
-                before = text
+            if line.strip():
+                try:
+                    turns.extend(_turns(f"{path.stem}:{number}", json.loads(line)["turns"]))
+                except (ValueError, KeyError, TypeError) as error:
+                    raise DataFileError(path, f"not a line of turns: {error!r:.120}", row=number) from error
     return turns
+
+
+def _turns(group: str, raws: Sequence[Mapping[str, Any]]) -> Iterator[AuthoredTurn]:
+    """Yield the messages of one line.
+
+    Raises:
+        ValueError: An act or a role is unknown.
+    """
+    before = ""
+    for raw in raws:
+        text, annotations = parse_annotation(raw["text"])
+        bad = [a for a in annotations if a.role not in (*ITEM_ROLES, *VALUE_ROLES)]
+        if raw["act"] not in ACTS or bad:
+            raise ValueError(f"unknown act or role in {raw!r:.80}")
+        yield AuthoredTurn(group, text, annotations, raw["act"], int(raw["shown"]), before)
+        before = text
 
 
 def read_reasons(paths: Sequence[Path]) -> list[AuthoredReason]:
     """Read authored reason files.
 
     Raises:
-        DataFileError: A reference is malformed; with file and row.
+        DataFileError: A line is not valid or a reference malformed; with file and row.
     """
     found: list[AuthoredReason] = []
     for path in paths:
         for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
             if not line.strip():
                 continue
-            record = json.loads(line)
-            plan = tuple((str(kind), str(reference)) for kind, reference in record["plan"])
+            try:
+                record = json.loads(line)
+                plan = tuple((str(kind), str(reference)) for kind, reference in record["plan"])
+                text = str(record["reason"])
+            except (ValueError, KeyError, TypeError) as error:
+                raise DataFileError(path, f"not a plan with its reason: {error!r:.120}", row=number) from error
             if any(not _REFERENCE.match(reference) for _, reference in plan):
                 raise DataFileError(path, "malformed reference", row=number, field="plan")
-            found.append(AuthoredReason(f"{path.stem}:{number}", plan, record["reason"]))
+            found.append(AuthoredReason(f"{path.stem}:{number}", plan, text))
     return found
 
 
@@ -206,7 +220,7 @@ def misspell(text: str, rng: random.Random) -> str:
     kind = rng.random()
     if kind < 0.4:
         return text[:at] + text[at + 1 : at + 2] + text[at : at + 1] + text[at + 2 :]
-    return text[:at] + text[at + 1 :] if kind < 0.7 else text[:at] + text[at] + text[at:]
+    return text[:at] + text[at + 1 :] if kind < 0.7 else text[:at] + text[at : at + 1] + text[at:]
 
 
 # ---- examples ---------------------------------------------------------------------------------------------------
@@ -230,7 +244,7 @@ def understanding_examples(
 def understanding_example(turn: AuthoredTurn, linker: Linker, screen: Screen) -> Example:
     """Return one example: the message linked as in serving, with roles by overlap with the annotation."""
     spans = linker.link(turn.text, screen)
-    roles = tuple([role_of(span, turn.annotations) for span in spans])
+    roles: tuple[Role, ...] = tuple([role_of(span, turn.annotations) for span in spans])
     prompt = understand_prompt(turn.text, spans, shown=turn.shown, before=turn.before)
     return Example("understand", turn.group, tuple(prompt), write_reading(Reading(turn.act, roles)))
 
@@ -243,8 +257,10 @@ def role_of(span: Span, annotations: Sequence[Annotation]) -> Role:
         union = max(span.end, a.end) - min(span.start, a.start)
         if shared > 0 and shared / union > best:
             best, said = shared / union, a.role
-    ignored: Role = "ignore"
-    return next((r for r in span.roles if r == said and best >= _MIN_OVERLAP), ignored)
+    for role in span.roles:
+        if role == said and best >= _MIN_OVERLAP:
+            return role
+    return "ignore"
 
 
 def reason_examples(

@@ -44,6 +44,8 @@ from vouchrec.retrieval.catalogue import Catalogue
 Row: TypeAlias = tuple[torch.Tensor, torch.Tensor, torch.Tensor]
 """Token ids, labels and positions of one packed sequence, each (length,) int64."""
 log = logging.getLogger(__name__)
+MUON_RATIO = 5.0
+"""Muon's learning rate over AdamW's."""
 IGNORE = -100
 """Label of tokens that are not learned."""
 
@@ -60,6 +62,7 @@ class TuneConfig:
         length: Tokens of one packed sequence.
         batch: Sequences of one optimizer step.
         held_out: Fraction of authored lines kept for validation.
+        whole: Train all weights instead of an adapter: the middle stage of a base of our own. `out` is then a base model.
     """
 
     base: str
@@ -72,6 +75,7 @@ class TuneConfig:
     copies: int = 12
     held_out: float = 0.08
     seed: int = 1
+    whole: bool = False
     dials: LoraDials = field(default_factory=LoraDials)
 
 
@@ -142,28 +146,40 @@ def tune(config: TuneConfig, train: Sequence[Example], validation: Sequence[Exam
     set_seed(config.seed)
     accelerator = Accelerator(mixed_precision="bf16")
     tokenizer = load_tokenizer(config.base)
-    # The frozen base stays in the precision it is multiplied in; the adapter is kept in float32.
-    base = load_base(config.base, best_dtype())
-    model = add_lora(base, tokenizer, config.dials)
+    # A frozen base stays in the precision it is multiplied in; what is trained is kept in float32.
+    base = load_base(config.base, torch.float32 if config.whole else best_dtype())
+    model: torch.nn.Module = base if config.whole else add_lora(base, tokenizer, config.dials)
     log.info("trainable %s of %s parameters", *trainable_parameters(model))
-    parameters = [p for p in model.parameters() if p.requires_grad]
-    optimizer = torch.optim.AdamW(parameters, lr=config.rate, weight_decay=0.0, betas=(0.9, 0.98))
-    prepared, optimizer = accelerator.prepare(model, optimizer)
+    prepared = cast("torch.nn.Module", accelerator.prepare(model))
+    optimizers = _optimizers(model, config)
     encoded = [encode(tokenizer, e) for e in tqdm(train, desc="encoding", leave=False)]
     by_skill = {
         skill: [encode(tokenizer, e) for e in validation if e.skill == skill] for skill in ("understand", "reason")
     }
-    history = _run(config, accelerator, prepared, optimizer, encoded, by_skill)
+    history = _run(config, accelerator, prepared, optimizers, encoded, by_skill)
     losses = {skill: evaluate(prepared, examples, config.length) for skill, examples in by_skill.items() if examples}
-    _save(config, cast("PreTrainedModel", accelerator.unwrap_model(prepared)), history, losses)
+    _save(config, cast("PreTrainedModel", accelerator.unwrap_model(prepared)), tokenizer, history, losses)
     return losses
+
+
+def _optimizers(model: torch.nn.Module, config: TuneConfig) -> list[torch.optim.Optimizer]:
+    """AdamW for an adapter; for all weights Muon for the matrices inside the layers and AdamW for the rest."""
+    named = [(name, p) for name, p in model.named_parameters() if p.requires_grad]
+    if not config.whole:
+        return [torch.optim.AdamW([p for _, p in named], lr=config.rate, weight_decay=0.0, betas=(0.9, 0.98))]
+    matrices = [p for name, p in named if p.ndim == 2 and ".layers." in name]
+    rest = [p for name, p in named if p.ndim != 2 or ".layers." not in name]
+    return [
+        torch.optim.Muon(matrices, lr=config.rate * MUON_RATIO, weight_decay=0.0),
+        torch.optim.AdamW(rest, lr=config.rate, weight_decay=0.0, betas=(0.9, 0.98)),
+    ]
 
 
 def _run(
     config: TuneConfig,
     accelerator: Accelerator,
     model: torch.nn.Module,
-    optimizer: torch.optim.Optimizer,
+    optimizers: Sequence[torch.optim.Optimizer],
     examples: Sequence[Encoded],
     validation: dict[str, list[Encoded]],
 ) -> list[dict[str, float]]:
@@ -181,9 +197,9 @@ def _run(
                 done = (time.monotonic() - started) / (config.minutes * 60)
                 if done >= 1:
                     break
-                for group in optimizer.param_groups:
-                    group["lr"] = rate_at(done, step, config)
-                loss = _step(accelerator, model, optimizer, batch)
+                for group in (g for optimizer in optimizers for g in optimizer.param_groups):
+                    group["lr"] = group.setdefault("peak", group["lr"]) * rate_at(done, step, config)
+                loss = _step(accelerator, model, optimizers, batch)
                 tokens += sum(int((r[1] != IGNORE).sum()) for r in batch)
                 batch = []
                 step += 1
@@ -202,18 +218,14 @@ def _run(
 
 
 def rate_at(done: float, step: int, config: TuneConfig) -> float:
-    """Return the learning rate: linear warm-up over steps, then a cosine over the budget."""
-    return (
-        config.rate
-        * min(1.0, (step + 1) / config.warmup)
-        * (0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * min(1.0, done))))
-    )
+    """Return the factor of the peak learning rate: linear warm-up over steps, then a cosine over the budget."""
+    return min(1.0, (step + 1) / config.warmup) * (0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * min(1.0, done))))
 
 
 def _step(
     accelerator: Accelerator,
     model: torch.nn.Module,
-    optimizer: torch.optim.Optimizer,
+    optimizers: Sequence[torch.optim.Optimizer],
     batch: Sequence[Row],
 ) -> float:
     ids, labels, positions = (torch.stack(part) for part in zip(*batch, strict=True))
@@ -221,8 +233,9 @@ def _step(
         loss = answer_loss(model, ids, labels, positions)
     accelerator.backward(loss)
     accelerator.clip_grad_norm_(model.parameters(), 1.0)
-    optimizer.step()
-    optimizer.zero_grad()
+    for optimizer in optimizers:
+        optimizer.step()
+        optimizer.zero_grad()
     return float(loss.detach())
 
 
@@ -260,14 +273,21 @@ def evaluate(model: torch.nn.Module, examples: Sequence[Encoded], length: int) -
 
 
 def _save(
-    config: TuneConfig, model: PreTrainedModel, history: list[dict[str, float]], losses: dict[str, float]
+    config: TuneConfig,
+    model: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerFast,
+    history: list[dict[str, float]],
+    losses: dict[str, float],
 ) -> None:
     temporary = config.out.with_name(config.out.name + ".tmp")
     shutil.rmtree(temporary, ignore_errors=True)
     for parameter in model.parameters():
         parameter.data = parameter.data.to(torch.bfloat16)
     model.save_pretrained(str(temporary))
-    (temporary / MARK).write_text(json.dumps({"specialist": True, "format": 1}) + "\n", encoding="utf-8")
+    if config.whole:
+        tokenizer.save_pretrained(str(temporary))
+    else:
+        (temporary / MARK).write_text(json.dumps({"specialist": True, "format": 1}) + "\n", encoding="utf-8")
     settings = {k: str(v) if isinstance(v, Path) else v for k, v in asdict(config).items()}
     report = {"config": settings, "validation_loss": losses, "history": history}
     (temporary / "training.json").write_text(json.dumps(report, indent=1), encoding="utf-8")
@@ -275,12 +295,18 @@ def _save(
     temporary.replace(config.out)
 
 
-def authored_examples(*, copies: int, held_out: float, seed: int) -> tuple[list[Example], list[Example]]:
-    """Return (train, validation) examples from the authored data over the built-in catalogue, split by authored line."""
+def authored_examples(
+    *, copies: int, held_out: float, seed: int, leave_out: Sequence[str] = ()
+) -> tuple[list[Example], list[Example]]:
+    """Return (train, validation) examples from the authored data over the built-in catalogue, split by authored line.
+
+    Args:
+        leave_out: Authored files, by stem, that are not used.
+    """
     catalogue = Catalogue(builtin_items(), builtin_domain())
     linker = Linker(catalogue, np.zeros(len(catalogue), np.float32))
     turns = read_messages(sorted(AUTHORED.glob("messages_*.jsonl")))
-    reasons = read_reasons(sorted(AUTHORED.glob("reasons_*.jsonl")))
+    reasons = read_reasons([p for p in sorted(AUTHORED.glob("reasons_*.jsonl")) if p.stem not in leave_out])
     kept = split_groups([x.group for x in (*turns, *reasons)], held_out=held_out, seed=seed)
     train = list(understanding_examples([t for t in turns if t.group not in kept], linker, copies=copies, seed=seed))
     train += reason_examples([r for r in reasons if r.group not in kept], catalogue, copies=copies, seed=seed)
@@ -299,9 +325,15 @@ def main() -> None:
     parser.add_argument("--rate", type=float, default=3e-3)
     parser.add_argument("--copies", type=int, default=12, help="variants of every authored line")
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--whole", action="store_true", help="train all weights: the middle stage of a base of our own")
+    parser.add_argument(
+        "--leave-out", nargs="*", default=[], help="authored files that are not used, such as reasons_2"
+    )
     options = parser.parse_args()
     logging.basicConfig(level=logging.INFO)
-    train, validation = authored_examples(copies=options.copies, held_out=0.08, seed=options.seed)
+    train, validation = authored_examples(
+        copies=options.copies, held_out=0.08, seed=options.seed, leave_out=options.leave_out
+    )
     config = TuneConfig(
         base=options.base,
         out=options.out,
@@ -309,6 +341,7 @@ def main() -> None:
         rate=options.rate,
         copies=options.copies,
         seed=options.seed,
+        whole=options.whole,
         dials=LoraDials(rank=options.rank),
     )
     log.info("%s", tune(config, train, validation))

@@ -41,8 +41,8 @@ _POINTER = "chroma.json"
 _BATCH = 2_000
 _PROBES = 16
 _SAVE_EVERY = 2_048
-_NEAR = 0.01
-"""Cosine distance up to which Chroma's answer to a stored vector counts as that vector."""
+SAME = 0.99
+"""Cosine from which Chroma's answer to a stored vector counts as that vector."""
 
 
 class _ChromaError(Exception):
@@ -246,14 +246,15 @@ class VectorIndex:
         """Return what is wrong with a collection: its size, or its answers to some of its own vectors."""
         if collection.count() != len(self._ids):
             return "the collection was incomplete"
-        rows = np.unique(np.linspace(0, len(self._ids) - 1, _PROBES, dtype=np.int64)) if self._ids else []
-        if not len(rows):
+        if not self._ids:
             return ""
-        found = collection.query(query_embeddings=self._vectors[rows], n_results=1, include=["distances"])
-        distances = [d[0] if d else np.inf for d in found["distances"] or []]
+        probes = np.unique(np.linspace(0, len(self._ids) - 1, _PROBES, dtype=np.int64))
+        found = collection.query(query_embeddings=self._vectors[probes], n_results=1, include=[])["ids"]
+        nearest = [self._row_of.get(ids[0], -1) if ids else -1 for ids in found]
+        cosines = np.einsum("ij,ij->i", self._vectors[probes], self._vectors[nearest])
         # The search is approximate: one missed neighbour is no damage.
-        wrong = sum(not abs(distance) <= _NEAR for distance in distances)
-        return "the collection gave wrong answers" if wrong > len(rows) // 4 else ""
+        wrong = int(((np.asarray(nearest) < 0) | (cosines < SAME)).sum())
+        return "the collection gave wrong answers" if wrong > len(probes) // 4 else ""
 
     def _chroma_folders(self) -> list[Path]:
         return [path for path in self.folder.glob("chroma*") if path.is_dir()]

@@ -138,9 +138,10 @@ def to_matrix(
     last = _last_of_each(rows * len(items) + columns)
     rows, columns, values = rows[last], columns[last], values[last]
     ratings = is_explicit(cast("Sequence[float]", values)) if explicit is None else explicit
-    weights = _liked(rows, values, len(users)) if ratings else _log_counts(rows, values, len(users))
+    weigh = _liked if ratings else _log_counts
+    weights = weigh(rows, values, len(users)).astype(np.float32)
     kept = weights > 0
-    cells = (weights[kept].astype(np.float32), (rows[kept], columns[kept]))
+    cells = (weights[kept], (rows[kept], columns[kept]))
     matrix = sp.csr_matrix(cells, shape=(len(users), len(items)))
     return InteractionMatrix(matrix, tuple(users), tuple(items), ratings)
 

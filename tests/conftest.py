@@ -65,7 +65,7 @@ class ScriptedModel:
         return sum(len(m.content.split()) for m in messages)
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def embedder() -> HashEmbedder:
     return HashEmbedder()
 

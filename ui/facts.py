@@ -92,7 +92,9 @@ def amount_text(value: str | float, attribute: Attribute) -> str:
 
 def shares(evidence: Evidence) -> list[tuple[Source, float]]:
     """Return the part of each source in a score, largest first; parts below 2% are left out."""
-    found = [(source, part) for source, part in evidence.shares.items() if part >= MIN_SHARE]
+    found: list[tuple[Source, float]] = [
+        (source, part) for source, part in evidence.shares.items() if part >= MIN_SHARE
+    ]
     found.sort(key=lambda pair: -pair[1])
     return found
 

@@ -6,15 +6,15 @@ key/value cache: for the small built-in model, `generate()`'s own overhead costs
 
 from __future__ import annotations
 
-import contextlib
 import json
 import threading
+import warnings
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import cast
 
 import torch
-from safetensors import SafetensorError
+from safetensors import SafetensorError, safe_open
 from transformers import (
     AutoConfig,
     AutoModelForCausalLM,
@@ -51,7 +51,7 @@ class LocalModel:
         model = load_base(base, dtype or best_dtype())
         if adapter is not None:
             model = merge_adapter(model, adapter, base)
-        self._model = model.eval().to(_device())
+        self._model = cast("PreTrainedModel", torch.nn.Module.to(model.eval(), _device()))
         self.specialist = _is_specialist(adapter or Path(base))
         self._grammars = Grammars(self._tokenizer, int(model.config.vocab_size))
         self._end = _end_tokens(self._tokenizer, model)
@@ -74,16 +74,15 @@ class LocalModel:
             return
         shown = ""
         tokens: list[int] = []
-        with self._lock, torch.inference_mode():
-            sampler = _Sampler(temperature, seed)
-            for column, _ in self._steps([self._ids(messages)], sampler, max_tokens):
-                if column[0] in self._end:
-                    return
-                tokens.append(column[0])
-                text = self._text(tokens)
-                if not text.endswith("\ufffd"):  # an unfinished character waits for its other bytes
-                    yield text[len(shown) :]
-                    shown = text
+        for column, _ in self._steps([self._ids(messages)], _Sampler(temperature, seed), max_tokens):
+            if column[0] in self._end:
+                break
+            tokens.append(column[0])
+            text = self._text(tokens)
+            if not text.endswith("\ufffd"):  # an unfinished character waits for its other bytes
+                yield text[len(shown) :]
+                shown = text
+        yield self._text(tokens)[len(shown) :]
 
     def complete(
         self,
@@ -100,8 +99,7 @@ class LocalModel:
         if constraint is not None:
             return [[self._constrained(ids, self._grammars.start(constraint), max_tokens)] * n for ids in prompts]
         rows = [ids for ids in prompts for _ in range(n)]
-        with self._lock, torch.inference_mode():
-            done = self._sample(rows, _Sampler(temperature, seed), max_tokens)
+        done = self._sample(rows, _Sampler(temperature, seed), max_tokens) if rows else []
         return [done[i * n : (i + 1) * n] for i in range(len(prompts))]
 
     def score(self, messages: Sequence[Message], choices: Sequence[str]) -> list[float]:
@@ -182,7 +180,7 @@ class LocalModel:
     def _steps(
         self, rows: Sequence[list[int]], sampler: _Sampler, max_tokens: int
     ) -> Iterator[tuple[list[int], list[float]]]:
-        """Yield for every step the next token of each row and its log-probability."""
+        """Yield for every step the next token of each row and its log-probability; the model is locked for the step only."""
         width = max(len(row) for row in rows)
         pad = self._tokenizer.pad_token_id or 0
         device = self._model.device
@@ -191,15 +189,16 @@ class LocalModel:
         positions = (mask.cumsum(-1) - 1).clamp_min(0)
         cache = DynamicCache()
         for _ in range(max_tokens):
-            output = self._model(
-                input_ids=ids,
-                attention_mask=mask,
-                position_ids=positions,
-                past_key_values=cache,
-                use_cache=True,
-                logits_to_keep=1,
-            )
-            chosen, logprobs = sampler.pick(output.logits[:, -1].float())
+            with self._lock, torch.inference_mode():
+                output = self._model(
+                    input_ids=ids,
+                    attention_mask=mask,
+                    position_ids=positions,
+                    past_key_values=cache,
+                    use_cache=True,
+                    logits_to_keep=1,
+                )
+                chosen, logprobs = sampler.pick(output.logits[:, -1].float())
             yield chosen.tolist(), logprobs.tolist()
             ids = chosen[:, None]
             mask = torch.cat([mask, torch.ones_like(ids)], dim=1)
@@ -288,21 +287,38 @@ def merge_adapter(model: PreTrainedModel, adapter: Path, base: str) -> PreTraine
     if not (adapter / "adapter_config.json").is_file():
         raise ModelError(f"{adapter} is not a LoRA adapter: it has no adapter_config.json.")
     try:
-        wrapped = peft.PeftModel.from_pretrained(model, str(adapter))
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # what it would warn of is refused below
+            wrapped = peft.PeftModel.from_pretrained(model, str(adapter))
+        _check_names(wrapped, adapter)
         return cast("PreTrainedModel", wrapped.merge_and_unload())
-    except (OSError, ValueError, KeyError, RuntimeError, TypeError, SafetensorError) as error:
+    except (OSError, ValueError, KeyError, RuntimeError, TypeError, AttributeError, SafetensorError) as error:
         hint = "Train it again with `vouch finetune`, or name the base it was trained on."
         raise ModelError(f"Adapter {adapter} does not fit {base}: {_first_line(error)}.", hint=hint) from error
+
+
+def _check_names(wrapped: torch.nn.Module, adapter: Path) -> None:
+    """Refuse an adapter that lacks weights for the base or has some for layers that the base lacks; PEFT passes over both.
+
+    Raises:
+        ValueError: With the first name that differs.
+    """
+    import peft
+
+    with safe_open(adapter / "adapter_model.safetensors", framework="pt") as file:
+        saved = set(file.keys())
+    differing = saved ^ set(peft.get_peft_model_state_dict(wrapped))
+    if differing:
+        raise ValueError(f"weights differ, for instance {min(differing)}")
 
 
 def best_dtype() -> torch.dtype:
     """Return bfloat16 where the hardware multiplies it natively, else float32."""
     if torch.cuda.is_available():
         return torch.bfloat16
-    with contextlib.suppress(AttributeError, RuntimeError):
-        if "avx512" in torch.backends.cpu.get_cpu_capability().lower() and torch.cpu._is_avx512_bf16_supported():
-            return torch.bfloat16
-    return torch.float32
+    # torch has no public question for this; without the private one float32 is always right, only slower.
+    ask = getattr(torch.cpu, "_is_avx512_bf16_supported", None)
+    return torch.bfloat16 if callable(ask) and ask() else torch.float32
 
 
 def _device() -> torch.device:
@@ -310,9 +326,11 @@ def _device() -> torch.device:
 
 
 def _end_tokens(tokenizer: PreTrainedTokenizerFast, model: PreTrainedModel) -> frozenset[int]:
-    ends = {tokenizer.eos_token_id}
-    configured = model.generation_config.eos_token_id if model.generation_config else None
-    ends.update(configured if isinstance(configured, list) else [configured])
+    configured: object = model.generation_config.eos_token_id if model.generation_config else None
+    ends = [
+        tokenizer.eos_token_id,
+        *(cast("list[object]", configured) if isinstance(configured, list) else [configured]),
+    ]
     return frozenset(e for e in ends if isinstance(e, int))
 
 

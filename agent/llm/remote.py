@@ -91,13 +91,14 @@ class RemoteModel:
             ModelError: The server can't be reached, refuses, or answers in another format.
         """
 
-        def one(messages: Sequence[Message], sample: int) -> Completion:
+        def one(job: tuple[Sequence[Message], int]) -> Completion:
+            messages, sample = job
             body = self._body(messages, constraint, max_tokens, temperature, seed + sample)
             return _completion(self._post(body))
 
         jobs = [(messages, sample) for messages in batch for sample in range(n)]
         with ThreadPoolExecutor(max_workers=min(_PARALLEL, max(1, len(jobs)))) as pool:
-            done = list(pool.map(lambda job: one(*job), jobs))
+            done = list(pool.map(one, jobs))
         return [done[i * n : (i + 1) * n] for i in range(len(batch))]
 
     def score(self, messages: Sequence[Message], choices: Sequence[str]) -> list[float]:

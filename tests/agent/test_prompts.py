@@ -92,7 +92,7 @@ def test_invalid_readings(linker: Linker, answer: str) -> None:
 
 
 def test_schema_names_every_span_once(linker: Linker) -> None:
-    schema = json.loads(json.dumps(reading_schema(linker.link("Alien, horror, Heat (1995), the 70s"))))
+    schema = json.loads(json.dumps(reading_schema(linker.link("Blade Runner, horror, Heat (1995), the 70s"))))
     roles = schema["properties"]["roles"]
     assert list(roles["properties"]) == roles["required"] == ["s1", "s2", "s3", "s4"]
     assert schema["properties"]["act"]["enum"] == list(ACTS)

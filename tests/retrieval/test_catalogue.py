@@ -218,9 +218,17 @@ def test_one_item_and_all_items_are_judged_alike(attribute: str, op: Op, value: 
 
 @pytest.mark.parametrize(
     ("value", "kind", "expected"),
-    [(3, "number", (3, 3)), ("2.5", "number", (2.5, 2.5)), ("x", "number", None), (float("nan"), "number", None)]
-    + [(10**400, "number", None), (10**400, "date", None), ("x", "date", None), (("1",), "number", None)]
-    + [("2024-02", "date", (dt.date(2024, 2, 1).toordinal(), dt.date(2024, 2, 29).toordinal()))],
+    [
+        (3, "number", (3, 3)),
+        ("2.5", "number", (2.5, 2.5)),
+        ("x", "number", None),
+        (float("nan"), "number", None),
+        (10**400, "number", None),
+        (10**400, "date", None),
+        ("x", "date", None),
+        (("1",), "number", None),
+        ("2024-02", "date", (dt.date(2024, 2, 1).toordinal(), dt.date(2024, 2, 29).toordinal())),
+    ],
 )
 def test_value_range(value: AttributeValue, kind: str, expected: object):
     assert value_range(value, kind) == expected  # type: ignore[arg-type]

@@ -118,8 +118,11 @@ def test_an_attribute_declared_twice():
         (" n° of pages ", "n_of_pages"),
         ("Год", "год"),
         ("_x", "x"),
-    ]
-    + [("2nd", ""), ("", ""), ("--", ""), ("1979", "")],
+        ("2nd", ""),
+        ("", ""),
+        ("--", ""),
+        ("1979", ""),
+    ],
 )
 def test_attribute_name(column: str, name: str):
     assert attribute_name(column) == name

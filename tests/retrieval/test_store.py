@@ -14,7 +14,7 @@ import sqlalchemy as sa
 
 from vouchrec.retrieval.catalogue import item_hash
 from vouchrec.retrieval.errors import ConfigError, WorkspaceError
-from vouchrec.retrieval.store import SCHEMA_VERSION, Event, Store
+from vouchrec.retrieval.store import SCHEMA_VERSION, Event, Store, item_table
 from vouchrec.retrieval.types import Interaction, Item
 
 ALIEN = Item("alien", "Alien", "In space.", {"year": 1979, "genres": ("horror",), "length": 1.95}, ("Al 8",))
@@ -229,7 +229,7 @@ def test_a_row_that_is_no_item(tmp_path: Path, column: str, value: str):
     opened = Store(path)
     opened.put_items([ALIEN])
     with sa.create_engine(f"sqlite:///{path}").begin() as connection:
-        connection.execute(sa.text(f"UPDATE items SET {column} = :value"), {"value": value})
+        connection.execute(sa.update(item_table).values({column: value}))
     with pytest.raises(WorkspaceError, match="an item can't be read"):
         opened.items()
     opened.close()
