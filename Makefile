@@ -21,6 +21,9 @@ RUNTIME := $(VENV)/.vouch-runtime
 DEV := $(VENV)/.vouch-dev
 PIP = $(BIN)/python -m pip install --disable-pip-version-check --no-compile -c constraints.txt $(PIP_ARGS)
 
+# Libraries are not compiled on installation: what is used is compiled on first use, and kept for the second start.
+unexport PYTHONDONTWRITEBYTECODE
+
 # Some shells export HOST as the machine's name: it counts only on the command line of make.
 ifneq ($(origin HOST),command line)
 HOST :=

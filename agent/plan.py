@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from vouchrec.agent.prompts import Planned
 from vouchrec.agent.types import ClaimKind
 from vouchrec.retrieval.domain import Attribute, Domain
-from vouchrec.retrieval.types import Constraint, Item, ItemId, Query, Recommendation
+from vouchrec.retrieval.types import Constraint, Item, Query, Recommendation
 
 CAUSE_SHARE = 0.15
 """A history item is cited as a cause only when the collaborative source brought at least this share of the final score."""
@@ -124,8 +124,3 @@ def join(values: Sequence[str]) -> str:
     if len(values) < 2:
         return "".join(values)
     return ", ".join(values[:-1]) + " and " + values[-1]
-
-
-def like_ids(plan: Plan) -> tuple[ItemId, ...]:
-    """Return the ids of the liked items that a reason may name."""
-    return tuple(item.id for item in plan.liked)

@@ -60,7 +60,7 @@ _PLAIN_ACTS: tuple[tuple[re.Pattern[str], Act], ...] = (
 def read_by_rules(text: str, spans: Sequence[Span], *, shown: int) -> Reading:
     """Return the act and the role of each span, by patterns around the spans."""
     lowered = text.casefold().replace("’", "'")
-    roles = tuple([_role(lowered, span, spans) for span in spans])
+    roles: tuple[Role, ...] = tuple([_role(lowered, span, spans) for span in spans])
     act = _act(lowered, spans, roles, shown)
     if act == "compare":  # "Alien or Aliens?" says nothing of liking them
         about: Role = "about"

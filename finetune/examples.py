@@ -214,15 +214,6 @@ def vary(turn: AuthoredTurn, names: Names, rng: random.Random, *, rate: float) -
     return AuthoredTurn(turn.group, text, tuple(found), turn.act, turn.shown, turn.before)
 
 
-def misspell(text: str, rng: random.Random) -> str:
-    """Return a text with one typing error: two letters exchanged, one dropped or one doubled."""
-    at = rng.randrange(1, max(2, len(text) - 2))
-    kind = rng.random()
-    if kind < 0.4:
-        return text[:at] + text[at + 1 : at + 2] + text[at : at + 1] + text[at + 2 :]
-    return text[:at] + text[at + 1 :] if kind < 0.7 else text[:at] + text[at : at + 1] + text[at:]
-
-
 # ---- examples ---------------------------------------------------------------------------------------------------
 
 

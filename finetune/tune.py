@@ -40,6 +40,7 @@ from vouchrec.finetune.examples import (
 from vouchrec.finetune.lora import LoraDials, add_lora, trainable_parameters
 from vouchrec.retrieval.build import builtin_domain, builtin_items
 from vouchrec.retrieval.catalogue import Catalogue
+from vouchrec.retrieval.errors import ConfigError
 
 Row: TypeAlias = tuple[torch.Tensor, torch.Tensor, torch.Tensor]
 """Token ids, labels and positions of one packed sequence, each (length,) int64."""
@@ -91,9 +92,10 @@ def encode(tokenizer: PreTrainedTokenizerFast, example: Example) -> Encoded:
     """Render an example through the chat template; only the answer and its end token are learned."""
     prompt = _render(tokenizer, example.messages, open_turn=True)
     whole = _render(tokenizer, (*example.messages, Message("assistant", example.answer)), open_turn=False)
-    start = len(tokenizer.encode(prompt, add_special_tokens=False))
-    ids = tokenizer.encode(whole, add_special_tokens=False)
-    return Encoded(tuple(ids), tuple([IGNORE] * start + ids[start:]))
+    # Apart, as in serving: no token spans the end of the prompt. Some templates open a turn otherwise than they close it.
+    answer = whole.removeprefix(prompt) if whole.startswith(prompt) else f"{example.answer}{tokenizer.eos_token or ''}"
+    asked, learned = (tokenizer.encode(text, add_special_tokens=False) for text in (prompt, answer))
+    return Encoded((*asked, *learned), (*(IGNORE for _ in asked), *learned))
 
 
 def _render(tokenizer: PreTrainedTokenizerFast, messages: Sequence[Message], *, open_turn: bool) -> str:
@@ -141,7 +143,7 @@ def tune(config: TuneConfig, train: Sequence[Example], validation: Sequence[Exam
 
     Raises:
         ModelError: The base can't be loaded.
-        ConfigError: The dials don't fit the base.
+        ConfigError: The dials don't fit the base, or no example fits the length.
     """
     set_seed(config.seed)
     accelerator = Accelerator(mixed_precision="bf16")
@@ -153,6 +155,8 @@ def tune(config: TuneConfig, train: Sequence[Example], validation: Sequence[Exam
     prepared = cast("torch.nn.Module", accelerator.prepare(model))
     optimizers = _optimizers(model, config)
     encoded = [encode(tokenizer, e) for e in tqdm(train, desc="encoding", leave=False)]
+    if all(len(e.ids) > config.length for e in encoded):
+        raise ConfigError(f"There is no example of at most {config.length} tokens to learn from.")
     by_skill = {
         skill: [encode(tokenizer, e) for e in validation if e.skill == skill] for skill in ("understand", "reason")
     }

@@ -85,8 +85,11 @@ def parse_item(row: Mapping[str, object], domain: Domain | None = None, *, where
 
 def _parse_item(place: _Place, row: Mapping[str, object], domain: Domain | None) -> Item:
     cells = _by_attribute(place, row)
-    identifier = _required(place.of("id"), cells, row, LONGEST_ID)
-    title = _required(place.of("title"), cells, row, LONGEST_TITLE)
+    for name in ("id", "title"):
+        if name not in cells:
+            place.of(name).fail("column is missing", f"Columns found: {', '.join(sorted(row)) or 'none'}.")
+    identifier = _line(place.of("id"), cells["id"], LONGEST_ID)
+    title = _line(place.of("title"), cells["title"], LONGEST_TITLE)
     description = _text(place.of("description"), cells.get("description"))
     if len(description) > LONGEST_TEXT:
         place.of("description").fail(f"{len(description)} characters; at most {LONGEST_TEXT} are taken")
@@ -117,10 +120,9 @@ def _by_attribute(place: _Place, row: Mapping[str, object]) -> dict[str, object]
     return cells
 
 
-def _required(place: _Place, cells: Mapping[str, object], row: Mapping[str, object], longest: int) -> str:
-    if place.field not in cells:
-        place.fail("column is missing", f"Columns found: {', '.join(sorted(row)) or 'none'}.")
-    text = " ".join(_text(place, cells[place.field]).split())
+def _line(place: _Place, raw: object, longest: int) -> str:
+    """One line of text that must not be empty."""
+    text = " ".join(_text(place, raw).split())
     if not text:
         place.fail("is empty")
     if len(text) > longest:

@@ -18,7 +18,7 @@ import numpy.typing as npt
 import scipy.sparse as sp
 from safetensors import SafetensorError
 from safetensors.numpy import load_file, save
-from scipy.linalg.lapack import dpotrf, dpotri
+from scipy.linalg import get_lapack_funcs
 
 from vouchrec.retrieval.errors import ModelError, NotFittedError
 from vouchrec.retrieval.interactions import InteractionMatrix
@@ -92,7 +92,8 @@ class Ease:
         kept = np.flatnonzero(counts > 0)
         if len(kept) > EASE_LIMIT:
             kept = np.sort(kept[np.argsort(-counts[kept], kind="stable")[:EASE_LIMIT]])
-        weights = _ease_weights(sp.csc_matrix(interactions.matrix[:, kept], dtype=np.float64), self.l2)
+        x = sp.csc_matrix(interactions.matrix[:, kept], dtype=np.float64)
+        weights = _ease_weights(x, len(kept), self.l2)
         self._set(tuple(interactions.items[i] for i in kept), weights, counts[kept].astype(np.float32))
 
     def _set(
@@ -193,13 +194,12 @@ _BLOCK = 1_024
 """Rows handled at once where all of them would need a second matrix."""
 
 
-def _ease_weights(x: sp.csc_matrix, l2: float) -> npt.NDArray[np.float32]:
+def _ease_weights(x: sp.csc_matrix, n: int, l2: float) -> npt.NDArray[np.float32]:
     """Return EASE's B for an (n_users, n) float64 matrix, with one (n, n) float64 matrix beside it."""
-    n = x.shape[1]
     weights = np.zeros((n, n), np.float32)
     if n == 0:
         return weights
-    inverse = _inverse_gram(x, l2)
+    inverse = _inverse_gram(x, n, l2)
     scale = -1.0 / np.diag(inverse)
     for start in range(0, n, _BLOCK):
         stop = min(start + _BLOCK, n)
@@ -213,17 +213,17 @@ def _ease_weights(x: sp.csc_matrix, l2: float) -> npt.NDArray[np.float32]:
     return weights
 
 
-def _inverse_gram(x: sp.csc_matrix, l2: float) -> npt.NDArray[np.float64]:
+def _inverse_gram(x: sp.csc_matrix, n: int, l2: float) -> npt.NDArray[np.float64]:
     """Return the lower triangle of (X'X + l2 I)^-1, by Cholesky in place (LAPACK potrf, potri)."""
-    n = x.shape[1]
     gram = np.zeros((n, n), np.float64, order="F")
     for start in range(0, n, _BLOCK):
         stop = min(start + _BLOCK, n)
         gram[:, start:stop] = (x.T @ x[:, start:stop]).toarray()
     gram[np.diag_indices(n)] += l2
-    factor, failed = dpotrf(gram, lower=1, overwrite_a=1, clean=0)
+    factorise, invert = get_lapack_funcs(("potrf", "potri"), dtype=np.float64)
+    factor, failed = factorise(gram, lower=1, overwrite_a=1, clean=0)
     if not failed:
-        factor, failed = dpotri(factor, lower=1, overwrite_c=1)
+        factor, failed = invert(factor, lower=1, overwrite_c=1)
     if failed:
         raise ModelError(f"EASE can't be fitted with l2 = {l2:g}: the matrix is singular.", hint="Use a larger l2.")
     return factor

@@ -22,7 +22,7 @@ from typing import cast
 
 import chromadb
 import numpy as np
-from chromadb.api import ClientAPI
+from chromadb.api.client import Client
 from chromadb.config import Settings
 from tqdm import tqdm
 
@@ -78,7 +78,7 @@ class VectorIndex:
         self._row_of: dict[ItemId, Row] = {}
         self._sum = 0
         self._path = folder
-        self._client: ClientAPI | None = None
+        self._client: Client | None = None
         self._collection: chromadb.Collection | None = None
 
     def __len__(self) -> int:
@@ -274,7 +274,7 @@ class VectorIndex:
             raise WorkspaceError(f"The vector index in {self.folder} can't be built: {error}.", hint=hint) from error
         self._write_pointer()
 
-    def _fill(self, client: ClientAPI, progress: bool) -> chromadb.Collection:
+    def _fill(self, client: Client, progress: bool) -> chromadb.Collection:
         collection = client.create_collection(
             COLLECTION, embedding_function=None, configuration={"hnsw": {"space": "cosine", "ef_search": 200}}
         )
@@ -329,8 +329,8 @@ def _mark(item_id: ItemId, content: str) -> int:
     return int.from_bytes(hashlib.blake2b(f"{content} {item_id}".encode(), digest_size=16).digest(), "big")
 
 
-def _connect(path: Path) -> ClientAPI:
-    return chromadb.PersistentClient(str(path), Settings(anonymized_telemetry=False))
+def _connect(path: Path) -> Client:
+    return cast("Client", chromadb.PersistentClient(str(path), Settings(anonymized_telemetry=False)))
 
 
 @contextmanager

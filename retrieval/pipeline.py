@@ -239,7 +239,7 @@ def _neighbours(workspace: Workspace, query: Query, profile: Profile, history: M
     if liked is not None:
         score += semantic_scale(workspace.index.similarities(liked))
     if query.similar_to:
-        score = (score + attribute_likeness(workspace.catalogue, query.similar_to)) / 2
+        score = (score + attribute_likeness(workspace.catalogue, query.similar_to)) * np.float32(0.5)
     if disliked is not None:
         score -= np.float32(DISLIKE_PENALTY) * semantic_scale(workspace.index.similarities(disliked))
     return score

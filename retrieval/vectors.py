@@ -66,7 +66,7 @@ class VectorFiles:
         rows = np.ascontiguousarray(vectors, dtype=np.float32)
         np.save(temporary, rows)
         temporary.replace(self._folder / "embeddings.npy")
-        info = {"embedder": self._embedder, "hashes": list(hashes), "checksum": zlib.crc32(rows)}
+        info = {"embedder": self._embedder, "hashes": list(hashes), "checksum": zlib.crc32(rows.data)}
         described = temporary.with_suffix(".json")
         described.write_text(json.dumps(info), encoding="utf-8")
         described.replace(self._folder / "embeddings.json")
@@ -85,7 +85,7 @@ class VectorFiles:
             hashes = [str(h) for h in cast("list[object]", info["hashes"])]
             checksum = info.get("checksum")
             fits = info["embedder"] == self._embedder and stored.shape == (len(hashes), self._dimension)
-            if not fits or (checksum is not None and checksum != zlib.crc32(np.ascontiguousarray(stored))):
+            if not fits or (checksum is not None and checksum != zlib.crc32(np.ascontiguousarray(stored).data)):
                 return nothing
         except (OSError, ValueError, KeyError, TypeError, EOFError):
             return nothing
@@ -110,4 +110,4 @@ def _unit(stored: np.ndarray) -> Embeddings:
     if stored.dtype == np.float32:
         return vectors
     norms = np.linalg.norm(vectors, axis=1, keepdims=True)
-    return vectors / np.where(norms > 0, norms, 1.0)
+    return (vectors / np.where(norms > 0, norms, 1.0)).astype(np.float32)

@@ -20,9 +20,51 @@ from vouchrec.retrieval.build import BUILTIN_DATA, builtin_domain, builtin_items
 from vouchrec.retrieval.catalogue import Catalogue
 from vouchrec.retrieval.types import Item, Recommendation
 
-from ..conftest import HashEmbedder
+from ..conftest import HashEmbedder  # noqa: TID252
 
-FILMS = ["heat-1995", "big-1988", "her-2013", "it-2017", "up-2009", "us-2019", "1917-2019", "alien-1979", "aliens-1986", "the-thing-1982", "amelie-2001", "paddington-2014", "ran-1985", "jaws-1975", "psycho-1960", "cast-away-2000", "forrest-gump-1994", "spirited-away-2001", "tokyo-story-1953", "seven-samurai-1954", "arrival-2016", "blade-runner-1982", "airplane-1980", "the-godfather-1972", "2001-a-space-odyssey-1968", "parasite-2019", "memories-of-murder-2003", "stalker-1979", "solaris-1972", "toy-story-1995", "halloween-1978", "the-shining-1980", "oldboy-2003", "m-1931", "drive-2011", "king-kong-1933", "king-kong-2005", "nosferatu-1922", "nosferatu-2024", "true-grit-1969", "true-grit-2010"]
+FILMS = [
+    "heat-1995",
+    "big-1988",
+    "her-2013",
+    "it-2017",
+    "up-2009",
+    "us-2019",
+    "1917-2019",
+    "alien-1979",
+    "aliens-1986",
+    "the-thing-1982",
+    "amelie-2001",
+    "paddington-2014",
+    "ran-1985",
+    "jaws-1975",
+    "psycho-1960",
+    "cast-away-2000",
+    "forrest-gump-1994",
+    "spirited-away-2001",
+    "tokyo-story-1953",
+    "seven-samurai-1954",
+    "arrival-2016",
+    "blade-runner-1982",
+    "airplane-1980",
+    "the-godfather-1972",
+    "2001-a-space-odyssey-1968",
+    "parasite-2019",
+    "memories-of-murder-2003",
+    "stalker-1979",
+    "solaris-1972",
+    "toy-story-1995",
+    "halloween-1978",
+    "the-shining-1980",
+    "oldboy-2003",
+    "m-1931",
+    "drive-2011",
+    "king-kong-1933",
+    "king-kong-2005",
+    "nosferatu-1922",
+    "nosferatu-2024",
+    "true-grit-1969",
+    "true-grit-2010",
+]
 EVIL = Item(
     "evil",
     "Night of the Lanterns",

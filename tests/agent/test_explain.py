@@ -88,7 +88,9 @@ def test_likeliest_good_wording_is_taken(agent: Agent, recommendation: Recommend
 
 
 @pytest.mark.parametrize("candidates", [[], "reason:model_error"])
-def test_no_wordings(agent: Agent, recommendation: Recommendation, plan: Plan, candidates: list[Completion] | str) -> None:
+def test_no_wordings(
+    agent: Agent, recommendation: Recommendation, plan: Plan, candidates: list[Completion] | str
+) -> None:
     reason = choose(agent, recommendation, plan, candidates)
     assert (reason.source, reason.fallback) == ("composed", candidates or "reason:empty")
 

@@ -301,7 +301,9 @@ def test_pronoun_means_the_focus(linker: Linker) -> None:
 
 def test_comparatives_against_the_list_and_an_item(linker: Linker) -> None:
     runtimes = [linker.catalogue.get(i).number("runtime") for i in SHOWN]  # type: ignore[union-attr]
-    assert bounds(linker.link("something shorter", SCREEN), "runtime") == [("max", float(np.ceil(np.mean(runtimes)) - 1))]
+    assert bounds(linker.link("something shorter", SCREEN), "runtime") == [
+        ("max", float(np.ceil(np.mean(runtimes)) - 1))
+    ]
     assert bounds(linker.link("shorter than the second one", SCREEN), "runtime") == [("max", 116)]
     assert bounds(linker.link("longer than Psycho", SCREEN), "runtime") == [("min", 110)]
     assert bounds(linker.link("older", Screen(SHOWN, "alien-1979")), "year") == [("max", 1978)]

@@ -157,7 +157,9 @@ def test_lasting_failure(server: Server, model: RemoteModel) -> None:
     assert len(server.requests) == 1 + remote.RETRIES
 
 
-@pytest.mark.parametrize("text", ["<html>", "[]", "null", "{}", '{"choices": []}', '{"choices": [{"message": null}]}', '{"choices": ["x"]}'])
+@pytest.mark.parametrize(
+    "text", ["<html>", "[]", "null", "{}", '{"choices": []}', '{"choices": [{"message": null}]}', '{"choices": ["x"]}']
+)
 def test_other_formats(server: Server, model: RemoteModel, text: str) -> None:
     server.answer = lambda body: (200, text)
     with pytest.raises(ModelError):
@@ -180,7 +182,9 @@ def test_nobody_listens() -> None:
         list(model.generate(ASK))
 
 
-@pytest.mark.parametrize(("url", "key"), [("http://host:port/v1", ""), ("http://x/v1", "a\nb"), ("http://x/v1", "schlüssel")])
+@pytest.mark.parametrize(
+    ("url", "key"), [("http://host:port/v1", ""), ("http://x/v1", "a\nb"), ("http://x/v1", "schlüssel")]
+)
 def test_impossible_addresses_and_keys(url: str, key: str) -> None:
     with pytest.raises(ModelError) as caught:
         RemoteModel("tiny", url, api_key=key)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from vouchrec.agent.plan import MAX_ENTRIES, join, like_ids, plan_reason
+from vouchrec.agent.plan import MAX_ENTRIES, join, plan_reason
 from vouchrec.retrieval.build import builtin_domain
 from vouchrec.retrieval.catalogue import Catalogue
 from vouchrec.retrieval.types import SOURCES, Constraint, Contribution, Evidence, Query, Recommendation, SharedFact
@@ -35,7 +35,7 @@ def test_top_contributors_are_causes(small_catalogue: Catalogue) -> None:
     )
     rec = recommendation(small_catalogue, contributions=parts, collaborative_share=0.4)
     assert entries(rec)[:2] == [("cause", "[[liked1]]", "Alien"), ("cause", "[[liked2]]", "The Thing")]
-    assert like_ids(plan_reason(rec, Query(), DOMAIN)) == ("alien-1979", "the-thing-1982")
+    assert [i.id for i in plan_reason(rec, Query(), DOMAIN).liked] == ["alien-1979", "the-thing-1982"]
 
 
 @pytest.mark.parametrize(

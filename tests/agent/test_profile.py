@@ -5,7 +5,14 @@ from __future__ import annotations
 import pytest
 
 from vouchrec.agent.assemble import Agent
-from vouchrec.agent.profile import HISTORY_LENGTH, OLDEST_WEIGHT, build_profile, portrait, record_feedback, remember_request
+from vouchrec.agent.profile import (
+    HISTORY_LENGTH,
+    OLDEST_WEIGHT,
+    build_profile,
+    portrait,
+    record_feedback,
+    remember_request,
+)
 from vouchrec.agent.turn import start
 from vouchrec.agent.types import Request
 from vouchrec.retrieval.errors import RequestError
@@ -120,7 +127,7 @@ def test_conversations_do_not_mix(agent: Agent) -> None:
     record_feedback(agent, nobody, B, "dislike")
     for talk in (second, other):
         profile = build_profile(agent, talk)
-        assert not (profile.history or profile.disliked or profile.seen)
+        assert (profile.history, profile.disliked, profile.seen) == ({}, frozenset(), frozenset())
 
 
 def test_unknown_item(agent: Agent) -> None:

@@ -68,14 +68,28 @@ def test_cards_come_before_any_wording_is_asked_of_the_model(agent: Agent, talk:
 
 
 def test_record_of_a_reply(talk: Talk) -> None:
-    record = reply_record(talk.say("3 horror films like Blade Runner", "recommend", {"horror": "must", "Blade Runner": "like", "3": "must"}))
+    record = reply_record(
+        talk.say(
+            "3 horror films like Blade Runner", "recommend", {"horror": "must", "Blade Runner": "like", "3": "must"}
+        )
+    )
     assert set(record) >= {"text", "act", "request", "recommendations", "fallbacks", "model", "timings_ms"}
     assert record["understanding_source"] == "model"
     rows = record["recommendations"]
     assert isinstance(rows, list)
     assert [r["rank"] for r in rows] == [1, 2, 3]
     for row in rows:
-        assert set(row) >= {"id", "title", "score", "scores", "reason", "reason_source", "verified", "claims", "contributions"}
+        assert set(row) >= {
+            "id",
+            "title",
+            "score",
+            "scores",
+            "reason",
+            "reason_source",
+            "verified",
+            "claims",
+            "contributions",
+        }
         assert row["verified"]
         assert sum(c["value"] for c in row["contributions"]) == pytest.approx(row["scores"]["collaborative"], abs=1e-5)
 
@@ -197,7 +211,9 @@ def test_who_says_nothing_is_asked(talk: Talk) -> None:
 
 
 def test_added_item_is_recommended_and_named_at_once(agent: Agent, talk: Talk) -> None:
-    agent.add_items([Item("ferry", "Moonlit Ferry Home", "A ferry", {"genres": ("western",), "year": 2024, "runtime": 80})])
+    agent.add_items(
+        [Item("ferry", "Moonlit Ferry Home", "A ferry", {"genres": ("western",), "year": 2024, "runtime": 80})]
+    )
     talk.say("a western", "recommend", {"western": "must"})
     assert "ferry" in talk.listed
     talk.say("who made Moonlit Ferry Home?", "ask_item", {"Moonlit Ferry Home": "about"})
@@ -244,7 +260,11 @@ def test_why_has_the_real_shares(agent: Agent) -> None:
 
 def test_why_not(agent: Agent) -> None:
     talk = Talk(agent, likes=["blade-runner-1982"], seen=["tokyo-story-1953"])
-    talk.say("no horror, under two hours, not directed by Akira Kurosawa", "recommend", {"horror": "exclude", "under two hours": "must", "Akira Kurosawa": "exclude"})
+    talk.say(
+        "no horror, under two hours, not directed by Akira Kurosawa",
+        "recommend",
+        {"horror": "exclude", "under two hours": "must", "Akira Kurosawa": "exclude"},
+    )
     talk.say("I hate Forrest Gump", "feedback", {"Forrest Gump": "dislike"})
     for title, expected in (
         ("Blade Runner", "is among what you like"),
@@ -254,13 +274,17 @@ def test_why_not(agent: Agent) -> None:
         ("The Godfather", "left out because it is not at most 120 minutes"),
     ):
         assert expected in talk.say(f"why not {title}?", "explain", {title: "about"}).text, title
-    left = next(i for i in ("airplane-1980", "drive-2011", "paddington-2014", "toy-story-1995") if i not in talk.state.shown)
+    left = next(
+        i for i in ("airplane-1980", "drive-2011", "paddington-2014", "toy-story-1995") if i not in talk.state.shown
+    )
     title = talk.agent.workspace.catalogue.get(left).title  # type: ignore[union-attr]
     assert "others scored higher" in talk.say(f"why not “{title}”?", "explain", {title: "about"}).text
 
 
 def test_compare(talk: Talk) -> None:
-    text = talk.say("compare Blade Runner with Toy Story", "compare", {"Blade Runner": "like", "Toy Story": "about"}).text
+    text = talk.say(
+        "compare Blade Runner with Toy Story", "compare", {"Blade Runner": "like", "Toy Story": "about"}
+    ).text
     assert "Blade Runner is" in text
     assert "Toy Story is" in text
     assert talk.state.likes == ()
@@ -286,7 +310,10 @@ def test_profile_and_forget(agent: Agent) -> None:
     talk.say("loved Blade Runner, seen Tokyo Story, hated Toy Story", "feedback", said)
     text = talk.say("what do you know about me?", "profile").text
     assert text.splitlines()[:3] == ["You like Blade Runner.", "You dislike Toy Story.", "You have seen Tokyo Story."]
-    assert talk.say("forget that I like Blade Runner", "profile", {"Blade Runner": "about"}).text == "Forgotten: Blade Runner."
+    assert (
+        talk.say("forget that I like Blade Runner", "profile", {"Blade Runner": "about"}).text
+        == "Forgotten: Blade Runner."
+    )
     assert "Blade Runner" not in talk.say("what do you know about me?", "profile").text
     again = Talk(agent, "ann").say("what do you know about me?", "profile").text
     assert "You dislike Toy Story." in again
@@ -359,8 +386,11 @@ def test_strange_messages_get_an_answer(agent: Agent, text: str) -> None:
 def test_resolve(agent: Agent) -> None:
     assert resolve(agent, "blade runner") == ("blade-runner-1982", ())
     assert resolve(agent, "King Kong (1933)")[0] == "king-kong-1933"
-    assert set((resolve(agent, "King Kong")[0], *resolve(agent, "King Kong")[1])) == {"king-kong-1933", "king-kong-2005"}
-    with pytest.raises(RequestError, match="Did you mean .*Blade Runner"):
+    assert {resolve(agent, "King Kong")[0], *resolve(agent, "King Kong")[1]} == {
+        "king-kong-1933",
+        "king-kong-2005",
+    }
+    with pytest.raises(RequestError, match=r"Did you mean .*Blade Runner"):
         resolve(agent, "Blayd Rnr")
     with pytest.raises(RequestError, match="Check the spelling"):
         resolve(agent, "xqzwv")
@@ -404,5 +434,7 @@ def test_two_people_at_once_do_not_mix(agent: Agent) -> None:
     for thread in threads:
         thread.join()
     assert failures == []
-    assert {e.item for e in agent.workspace.store.events("ann")} & {e.item for e in agent.workspace.store.events("bob")} == set()
+    assert {e.item for e in agent.workspace.store.events("ann")} & {
+        e.item for e in agent.workspace.store.events("bob")
+    } == set()
     assert [len(t.turns) for t in talks.values()] == [3, 3]

@@ -19,9 +19,7 @@ from .conftest import Script, conversation
 SHOWN = ("heat-1995", "alien-1979", "up-2009")
 
 
-def request(
-    linker: Linker, text: str, act: str, said: Mapping[str, str], talk: Conversation | None = None
-) -> Request:
+def request(linker: Linker, text: str, act: str, said: Mapping[str, str], talk: Conversation | None = None) -> Request:
     talk = talk or conversation()
     spans = linker.link(text, Screen(talk.shown, talk.focus))
     roles: tuple[Role, ...] = tuple(said.get(s.text, "ignore") for s in spans)  # type: ignore[misc]
@@ -127,7 +125,9 @@ def test_excluded_person_is_excluded_in_every_part(full_linker: Linker) -> None:
 
 def test_wish_leaves_out_names_numbers_and_what_is_not_wanted(linker: Linker) -> None:
     said = {"Alien": "like", "horror": "exclude", "under two hours": "must", "3": "must", "funny": "prefer"}
-    made = request(linker, "give me 3 films like Alien, funny, no horror, under two hours, with robots", "recommend", said)
+    made = request(
+        linker, "give me 3 films like Alien, funny, no horror, under two hours, with robots", "recommend", said
+    )
     assert made.wish == "funny robots" or made.wish == "funny"
     assert made.n == 3
 
@@ -265,7 +265,9 @@ def test_acts_without_a_list(linker: Linker, text: str, act: str, said: Mapping[
 
 
 def test_questions_are_about_the_named_items_whatever_their_roles(linker: Linker) -> None:
-    made = request(linker, "compare Blade Runner with Toy Story", "compare", dict.fromkeys(("Blade Runner", "Toy Story"), "like"))
+    made = request(
+        linker, "compare Blade Runner with Toy Story", "compare", dict.fromkeys(("Blade Runner", "Toy Story"), "like")
+    )
     assert made.about == ("blade-runner-1982", "toy-story-1995")
     talk = conversation()
     request(linker, "a comedy", "recommend", {}, talk)

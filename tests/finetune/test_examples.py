@@ -6,8 +6,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
+
 from vouchrec.agent.link import Linker, Screen
 from vouchrec.agent.prompts import parse_reading
 from vouchrec.agent.types import ACTS, Span
@@ -16,7 +17,6 @@ from vouchrec.finetune.examples import (
     Annotation,
     AuthoredTurn,
     Names,
-    misspell,
     parse_annotation,
     read_messages,
     read_reasons,
@@ -58,7 +58,11 @@ def test_annotations() -> None:
     assert parse_annotation("plain {a|b} text") == ("plain {a|b} text", ())
 
 
-@given(st.lists(st.tuples(st.text(alphabet="abé ", max_size=6), st.text(alphabet="xyz", min_size=1, max_size=6)), max_size=5))
+@given(
+    st.lists(
+        st.tuples(st.text(alphabet="abé ", max_size=6), st.text(alphabet="xyz", min_size=1, max_size=6)), max_size=5
+    )
+)
 def test_offsets_of_annotations(parts: list[tuple[str, str]]) -> None:
     marked = "".join(f"{before}{{{surface}|title|like}}" for before, surface in parts)
     text, found = parse_annotation(marked)
@@ -84,12 +88,18 @@ def span(start: int, end: int, kind: str = "genres") -> Span:
     ],
 )
 def test_roles_by_overlap(start: int, end: int, kind: str, role: str) -> None:
-    annotations = (Annotation(10, 20, "genres", "exclude"), Annotation(30, 36, "title", "like"), Annotation(38, 60, "title", "seen"))
+    annotations = (
+        Annotation(10, 20, "genres", "exclude"),
+        Annotation(30, 36, "title", "like"),
+        Annotation(38, 60, "title", "seen"),
+    )
     assert role_of(span(start, end, kind), annotations) == role
 
 
 def test_example_is_what_serving_would_ask(linker: Linker) -> None:
-    authored = turn("a {japanese|countries|must} film, no {horror|genres|exclude}, {the second one|ref|seen}", "critique", 3)
+    authored = turn(
+        "a {japanese|countries|must} film, no {horror|genres|exclude}, {the second one|ref|seen}", "critique", 3
+    )
     shown = tuple(item.id for item in linker.catalogue.items[:3])
     example = understanding_example(authored, linker, Screen(shown))
     (message,) = example.messages
@@ -101,7 +111,9 @@ def test_example_is_what_serving_would_ask(linker: Linker) -> None:
 
 
 def test_variation_keeps_offsets(linker: Linker, names: Names) -> None:
-    authored = turn("like {Alien|title|like} by {Ridley Scott|person|must}, {japanese|countries|must}, {under two hours|runtime|must}")
+    authored = turn(
+        "like {Alien|title|like} by {Ridley Scott|person|must}, {japanese|countries|must}, {under two hours|runtime|must}"
+    )
     rng = random.Random(0)
     seen: set[str] = set()
     for _ in range(50):
@@ -119,12 +131,6 @@ def test_variation_keeps_offsets(linker: Linker, names: Names) -> None:
 def test_ignored_names_are_not_exchanged(names: Names) -> None:
     authored = turn("my friend {Alien|title|ignore} says hi")
     assert vary(authored, names, random.Random(1), rate=1.0) == authored
-
-
-@settings(deadline=None)
-@given(st.text(alphabet="abcdef ", min_size=1, max_size=12), st.integers(0, 1000))
-def test_one_typing_error(text: str, seed: int) -> None:
-    assert abs(len(misspell(text, random.Random(seed))) - len(text)) <= 1
 
 
 def test_split_never_parts_a_line() -> None:
@@ -193,7 +199,15 @@ def test_bad_message_lines_are_named(tmp_path: Path, line: str) -> None:
     assert (caught.value.path, caught.value.row) == (path, 3)
 
 
-@pytest.mark.parametrize("line", ["not json", '{"plan": [["cause", "liked1"]], "reason": "x"}', '{"plan": []}', '{"plan": [["cause"]], "reason": ""}'])
+@pytest.mark.parametrize(
+    "line",
+    [
+        "not json",
+        '{"plan": [["cause", "liked1"]], "reason": "x"}',
+        '{"plan": []}',
+        '{"plan": [["cause"]], "reason": ""}',
+    ],
+)
 def test_bad_reason_lines_are_named(tmp_path: Path, line: str) -> None:
     path = tmp_path / "reasons.jsonl"
     path.write_text(line + "\n", encoding="utf-8")
@@ -204,6 +218,9 @@ def test_bad_reason_lines_are_named(tmp_path: Path, line: str) -> None:
 
 def test_message_before_is_kept_within_a_line(tmp_path: Path) -> None:
     path = tmp_path / "m.jsonl"
-    rows = [{"text": "a {horror|genres|must}", "act": "recommend", "shown": 0}, {"text": "b", "act": "critique", "shown": 5}]
+    rows = [
+        {"text": "a {horror|genres|must}", "act": "recommend", "shown": 0},
+        {"text": "b", "act": "critique", "shown": 5},
+    ]
     path.write_text(json.dumps({"turns": rows}) + "\n" + json.dumps({"turns": rows[:1]}) + "\n", encoding="utf-8")
     assert [(t.group, t.before) for t in read_messages([path])] == [("m:1", ""), ("m:1", "a horror"), ("m:2", "")]
