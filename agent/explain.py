@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 CANDIDATES = 4
 """Wordings sampled per reason in one batch."""
-TEMPERATURE = 0.8
+TEMPERATURE = 0.6
 MAX_TOKENS = 80
 SHORTEST, LONGEST = 6, 60
 """Words in an acceptable reason, after rendering."""
@@ -96,7 +96,9 @@ def _composed(agent: Agent, recommendation: Recommendation, plan: Plan, failure:
 def form_problem(candidate: Completion, plan: Plan) -> str:
     """Return what is wrong with the form of a wording, or an empty string."""
     text = candidate.text.strip()
-    used = set(_REFERENCE.findall(text))
+    found = _REFERENCE.findall(text)
+    used = set(found)
+    twice = [r for r in used if "." in r and found.count(r) > 1]
     legal = {*plan.values()}
     required = {entry.reference for entry in plan.entries}
     words = len(render(text, plan).split())
@@ -108,7 +110,7 @@ def form_problem(candidate: Completion, plan: Plan) -> str:
         ),
         ("missing_reference", bool(required - used)),
         ("length", not SHORTEST <= words <= LONGEST),
-        ("repetition", bool(_REPEATED.search(_REFERENCE.sub(" \u25a1 ", text)))),
+        ("repetition", bool(twice) or bool(_REPEATED.search(_REFERENCE.sub(" \u25a1 ", text)))),
         ("babble", candidate.logprob < MIN_LOGPROB),
     )
     return next((name for name, wrong in checks if wrong), "")

@@ -145,11 +145,16 @@ _ANY_NEGATION = re.compile(
 )
 
 
+def is_softened(text: str) -> bool:
+    """Return whether a message has a word that makes a wish a preference ("maybe", "ideally")."""
+    return _SOFT.search(text.casefold()) is not None
+
+
 def contradicts_plain_words(text: str, spans: Sequence[Span], reading: Reading) -> bool:
     """Return whether a reading says the opposite of what stands right beside a value.
 
-    Wanted although "no", "not" or "without" stands directly before it; or excluded although the message has no word that could
-    negate anything. A model's reading that does this is not used: these are the mistakes that people don't forgive.
+    Wanted although "no", "not" or "without" stands directly before it; excluded although the message has no word that could
+    negate anything; or passed over in a request. A model's reading that does this is not used: these are the mistakes that people don't forgive.
     """
     lowered = text.casefold().replace("’", "'")
     for span, role in zip(spans, reading.roles, strict=True):
@@ -158,6 +163,12 @@ def contradicts_plain_words(text: str, spans: Sequence[Span], reading: Reading) 
         negated = _PLAIN_NEGATION.search(lowered[: span.start]) is not None
         if negated and role in ("must", "prefer"):
             return True
+        if (
+            role in ("ignore", "about")
+            and reading.act == "recommend"
+            and _role(lowered, span, spans) in ("must", "exclude")
+        ):
+            return True  # a condition passed over
         if role in ("exclude", "avoid") and not _ANY_NEGATION.search(lowered):
             return True
     return False

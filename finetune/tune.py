@@ -205,8 +205,7 @@ def _run(
                     group["lr"] = group.setdefault("peak", group["lr"]) * rate_at(done, step, config)
                 loss = _step(accelerator, model, optimizers, batch)
                 tokens += sum(int((r[1] != IGNORE).sum()) for r in batch)
-                batch = []
-                step += 1
+                batch, step = [], step + 1
                 bar.update(min(bar.total, round(time.monotonic() - started)) - bar.n)
                 bar.set_postfix(loss=f"{loss:.3f}", step=step)
                 if step % 20 == 0:

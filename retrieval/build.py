@@ -68,8 +68,8 @@ def init_workspace(
 ) -> InitReport:
     """Make or update a workspace from data files; without interactions those of an earlier run stay.
 
-    Everything is read and checked first, then the store is written in one transaction, then the embeddings are made, and
-    `vouch.toml` is written when all is done. An interrupted run is taken up where it stopped by running it again.
+    The files are checked first, then the store is written in one transaction, then the embeddings are made, and `vouch.toml`
+    comes last. An interrupted run is taken up where it stopped by running it again.
 
     Raises:
         DataFileError: A file is wrong; nothing was written.
@@ -85,11 +85,8 @@ def init_workspace(
     with _building(folder):
         store = Store(settings.store or folder / "store.db")
         try:
-            store.replace_content(
-                _bar(rows, "storing items", progress),
-                json.dumps(known.to_dict(), ensure_ascii=False),
-                _bar(events, "storing interactions", progress) if interactions else None,
-            )
+            imported = _bar(events, "storing interactions", progress) if interactions else None
+            store.replace_content(_bar(rows, "storing items", progress), _as_json(known), imported)
             workspace = Workspace(folder, store, known, encoder, scorer=scorer, progress=progress)
             fitted = workspace.fit() if interactions else scorer is not None
             workspace.close()
@@ -147,7 +144,7 @@ def _read_events(path: Path, known: set[str], progress: bool) -> tuple[list[Inte
 def open_builtin(folder: Path, *, embedder: Embedder | None = None, progress: bool = False) -> Workspace:
     """Open the demo workspace, making it from packaged files on first use or when they changed.
 
-    What users did in it (likes, dislikes, seen marks, conversations) is kept across updates.
+    What users did in it (likes, dislikes, seen marks, conversations) is kept across updates; items added to it are not.
 
     Raises:
         WorkspaceError: The folder can't be written, or what is in it is damaged.
@@ -192,7 +189,7 @@ def _builtin_stamp(folder: Path) -> str | None:
 def _make_builtin(folder: Path) -> None:
     store = Store(folder / "store.db")
     try:
-        store.replace_content(builtin_items(), json.dumps(builtin_domain().to_dict(), ensure_ascii=False), None)
+        store.replace_content(builtin_items(), _as_json(builtin_domain()), None)
         for source, target in (("collaborative", "models/collaborative"), ("index", "index")):
             _copy(BUILTIN_DATA / source, folder / target)
         store.set_meta("builtin", builtin_version())
@@ -209,6 +206,10 @@ def _copy(source: Path, target: Path) -> None:
             temporary = target / f"{path.name}.{os.getpid()}.tmp"
             shutil.copyfile(path, temporary)
             temporary.replace(target / path.name)
+
+
+def _as_json(domain: Domain) -> str:
+    return json.dumps(domain.to_dict(), ensure_ascii=False)
 
 
 def _bar(rows: Iterable[T], title: str, progress: bool) -> Iterator[T]:

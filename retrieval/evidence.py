@@ -8,7 +8,6 @@ from vouchrec.retrieval.catalogue import Catalogue, fold
 from vouchrec.retrieval.collaborative import CollaborativeScorer
 from vouchrec.retrieval.types import Constraint, Contribution, Item, ItemId, SharedFact
 
-MAX_CONTRIBUTIONS = 10
 MIN_SIMILARITY = 0.35
 """Cosine from which two items' contents count as close."""
 COMMON_VALUE = 0.12

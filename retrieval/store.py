@@ -246,6 +246,11 @@ class Store:
                 for user, item, value, moment in connection.execute(chosen)
             ]
 
+    def count_events(self) -> int:
+        """Return the number of stored events of all users."""
+        with self._reading() as connection:
+            return connection.scalar(sa.select(sa.func.count()).select_from(event_table)) or 0
+
     def replace_interactions(self, interactions: Iterable[Interaction]) -> int:
         """Replace all imported interactions and return how many; likes, dislikes and seen marks stay."""
         with self._writing() as connection:

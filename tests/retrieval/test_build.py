@@ -20,7 +20,7 @@ from vouchrec.retrieval.errors import ConfigError, DataFileError, ModelError, Vo
 from vouchrec.retrieval.pipeline import recommend
 from vouchrec.retrieval.store import Event, Store
 from vouchrec.retrieval.types import Constraint, Profile, Query
-from vouchrec.retrieval.workspace import Workspace, WorkspaceSettings, read_settings, write_settings
+from vouchrec.retrieval.workspace import Workspace, WorkspaceSettings, default_l2, read_settings, write_settings
 
 DATA = Path(__file__).parents[1] / "data"
 FILMS, RATINGS, DOMAIN = DATA / "films.jsonl", DATA / "ratings.csv", DATA / "films.toml"
@@ -96,6 +96,17 @@ def test_scores_are_the_same_in_every_run(init, folder: Path, embedder, opened: 
     before = workspace.collaborative_scores(history)
     assert workspace.fit()
     assert workspace.collaborative_scores(history).tolist() == before.tolist()
+
+
+@pytest.mark.parametrize(("n", "items", "l2"), [(0, 0, 20), (4, 4, 20), (150, 10, 150), (10_000, 10, 500)])
+def test_the_ridge_grows_with_interactions_per_item(n: int, items: int, l2: float):
+    assert default_l2(n, items) == l2
+
+
+def test_the_fit_uses_the_items_that_people_touched(init, folder: Path):
+    init()
+    # 320 likes of 27 films: 10 x 320 / 27.
+    assert Ease.load(folder / "models" / "collaborative").l2 == pytest.approx(10 * 320 / 27)
 
 
 def test_changed_items_are_taken_over_and_what_people_did_stays(init, folder: Path, tmp_path: Path, embedder, opened):

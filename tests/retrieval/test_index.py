@@ -264,9 +264,12 @@ def test_an_interrupted_embedding_keeps_what_it_made(folder: Path, opened: Opene
     assert answers(index)
 
 
+@pytest.mark.parametrize("there_before", [False, True])
 def test_an_interrupted_build_is_not_taken_for_a_whole_one(
-    folder: Path, opened: Opened, monkeypatch: pytest.MonkeyPatch
+    folder: Path, opened: Opened, monkeypatch: pytest.MonkeyPatch, there_before: bool
 ):
+    if there_before:
+        opened(contents(N - 1)).close()
     monkeypatch.setattr(index_module, "_BATCH", 100)
     real = index_module.chromadb.Collection.add
     calls = iter(range(10))

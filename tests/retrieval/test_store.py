@@ -85,6 +85,7 @@ def test_events_are_kept_in_order_and_apart_by_user(store: Store):
     assert store.events("ann") == [Event("ann", "alien", "like", 1.0, 2.0), Event("ann", "big", "dislike")]
     assert store.events("bob") == [Event("bob", "big", "seen")]
     assert store.events("nobody' OR '1'='1") == []
+    assert store.count_events() == 3
 
 
 def test_an_import_replaces_ratings_and_leaves_the_rest(store: Store):
