@@ -16,6 +16,7 @@ from vouchrec.agent.llm.base import Completion
 from vouchrec.agent.plan import Plan, plan_reason
 from vouchrec.agent.prompts import reason_prompt
 from vouchrec.agent.types import Explained, Reason
+from vouchrec.agent.verify import relates_wrongly
 from vouchrec.retrieval.errors import ModelError
 from vouchrec.retrieval.types import Profile, Query, Recommendation
 
@@ -70,7 +71,9 @@ def choose(agent: Agent, recommendation: Recommendation, plan: Plan, candidates:
     failure = candidates if isinstance(candidates, str) else "reason:empty"
     if not isinstance(candidates, str):
         for candidate in sorted(candidates, key=lambda c: -c.logprob):
-            problem = form_problem(candidate, plan)
+            problem = form_problem(candidate, plan) or (
+                "wrong_relation" if relates_wrongly(candidate.text, agent.workspace.domain) else ""
+            )
             if problem:
                 failure = f"reason:{problem}"
                 continue

@@ -14,6 +14,7 @@ from vouchrec.agent.plan import CAUSE_SHARE, KIND_OF, Plan
 from vouchrec.agent.types import Claim, Verdict
 from vouchrec.agent.words import Token, common_words, tokenize
 from vouchrec.retrieval.catalogue import Catalogue, fold
+from vouchrec.retrieval.domain import Domain
 from vouchrec.retrieval.types import Recommendation
 
 _NUMBER = re.compile(r"\d+(?:[.,]\d+)?")
@@ -24,6 +25,7 @@ _UNPROVABLE = re.compile(
     r"you(?:'ll| will) (?:love|adore)|never fails?)\b",
     re.IGNORECASE,
 )
+_PERSON = re.compile(r"\[\[(?:rec|liked)\d\.(?P<name>\w+)\]\]")
 _BRACKETS = re.compile(r"\[\[|\]\]|<\||\|>")
 
 
@@ -158,3 +160,21 @@ class Verifier:
 def _starts_sentence(text: str, start: int) -> bool:
     before = text[:start].rstrip()
     return not before or before[-1] in ".!?:"
+
+
+def relates_wrongly(text: str, domain: Domain) -> bool:
+    """Return whether a wording with references ties a person to the work as another attribute does: "by" an actor.
+
+    The words right before a reference, and right after it, are held against the cue words of the domain's people attributes.
+    """
+    for m in _PERSON.finditer(text):
+        attribute = domain.attribute(m["name"])
+        if attribute is None or not attribute.people:
+            continue
+        others = {cue for a in domain.people if a.name != attribute.name for cue in a.cues} - set(attribute.cues)
+        before = " ".join(text[: m.start()].casefold().split()[-3:])
+        after = text[m.end() :].casefold().split()[:2]
+        verbs = {cue.split()[0] for cue in others if " " in cue}
+        if any(re.search(rf"\b{re.escape(cue)}$", before) for cue in others) or verbs.intersection(after):
+            return True
+    return False

@@ -8,7 +8,7 @@ from vouchrec.agent.compose import composed_reason
 from vouchrec.agent.link import Linker
 from vouchrec.agent.plan import Plan, plan_reason
 from vouchrec.agent.prompts import Planned
-from vouchrec.agent.verify import Verdicts, Verifier
+from vouchrec.agent.verify import Verdicts, Verifier, relates_wrongly
 from vouchrec.retrieval.build import builtin_domain
 from vouchrec.retrieval.catalogue import Catalogue
 from vouchrec.retrieval.types import SOURCES, Contribution, Evidence, Item, Query, Recommendation, SharedFact
@@ -166,3 +166,19 @@ def test_composed_reasons_of_the_whole_catalogue_are_verified(verifier: Verifier
         plan = plan_reason(plain, Query(), domain)
         verdicts = verifier.verify(composed_reason(plan, domain), plan, plain)
         assert verdicts.verified, (own.title, composed_reason(plan, domain), verdicts)
+
+
+@pytest.mark.parametrize(
+    ("text", "wrong"),
+    [
+        ("You like [[liked1]], and [[rec1]] is by [[liked1.cast]].", True),
+        ("[[rec1.cast]] directed this one, so it fits.", True),
+        ("It was directed by [[rec1.cast]], as you asked.", True),
+        ("[[rec1]] is by [[rec1.directors]].", False),
+        ("[[rec1.directors]] directed this one, so it fits.", False),
+        ("Both are with [[liked1.cast]] in front.", False),
+        ("Both come from [[rec1.countries]] by way of [[rec1.genres]].", False),
+    ],
+)
+def test_a_person_in_another_persons_role_is_refused(text: str, wrong: bool) -> None:
+    assert relates_wrongly(text, builtin_domain()) is wrong
