@@ -150,6 +150,22 @@ def is_softened(text: str) -> bool:
     return _SOFT.search(text.casefold()) is not None
 
 
+_CLAUSE = re.compile(r"[,.;!?]|\sand\s")
+
+
+def _may_negate(text: str, span: Span) -> str:
+    """Return the part of a message whose words can negate a span: all of it, or its own clause for a number.
+
+    "Nothing animated, and from after 2000" wants films after 2000: a number is no part of a negated list of kinds.
+    """
+    if not any(c.op in ("min", "max") for c in span.constraints):
+        return text
+    starts = [m.end() for m in _CLAUSE.finditer(text, 0, span.start)]
+    stop = _CLAUSE.search(text, span.end)
+    # Without the number's own words: "under" and "over" negate nothing.
+    return text[starts[-1] if starts else 0 : span.start] + " " + text[span.end : stop.start() if stop else len(text)]
+
+
 def contradicts_plain_words(text: str, spans: Sequence[Span], reading: Reading) -> bool:
     """Return whether a reading says the opposite of what stands right beside a value.
 
@@ -169,6 +185,6 @@ def contradicts_plain_words(text: str, spans: Sequence[Span], reading: Reading) 
             and _role(lowered, span, spans) in ("must", "exclude")
         ):
             return True  # a condition passed over
-        if role in ("exclude", "avoid") and not _ANY_NEGATION.search(lowered):
+        if role in ("exclude", "avoid") and not _ANY_NEGATION.search(_may_negate(lowered, span)):
             return True
     return False

@@ -44,7 +44,6 @@ FORBIDDEN = re.compile(
     r"https?://(?:[a-z0-9-]+\.)*(?:pypi\.org|pythonhosted\.org|npmjs\.org|debian\.org)",
     re.IGNORECASE,
 )
-IMAGES_TO_COME = {"docs/images/chat-desktop.png", "docs/images/chat-phone.png"}
 
 pages = pytest.mark.parametrize("page", PAGES, ids=lambda p: p.relative_to(ROOT).as_posix())
 readable = pytest.mark.skipif(not (ROOT / "README.md").exists(), reason="not a checkout")
@@ -68,9 +67,8 @@ def test_internal_links_resolve(page: Path) -> None:
             continue
         name, _, anchor = unquote(target).partition("#")
         path = (page.parent / name).resolve() if name else page
-        to_come = path.relative_to(ROOT).as_posix() in IMAGES_TO_COME
         known = path.exists() and (not anchor or path.suffix != ".md" or anchor in anchors(path))
-        if not known and not to_come:
+        if not known:
             broken.append(target)
     assert not broken
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from vouchrec.agent.link import Linker, Screen
-from vouchrec.agent.rules import read_by_rules
-from vouchrec.agent.types import ITEM_ROLES, VALUE_ROLES
+from vouchrec.agent.rules import contradicts_plain_words, read_by_rules
+from vouchrec.agent.types import ITEM_ROLES, VALUE_ROLES, Reading
 
 SHOWN = ("heat-1995", "alien-1979", "up-2009")
 
@@ -69,3 +69,21 @@ def test_roles(linker: Linker, text: str, roles: dict[str, str]) -> None:
 
 def test_contrast_ends_a_negation(linker: Linker) -> None:
     assert read(linker, "I don't want horror. A comedy please")[1] == {"horror": "exclude", "comedy": "must"}
+
+
+@pytest.mark.parametrize(
+    ("text", "refused"),
+    [
+        ("nothing animated, and from after 2000", True),  # the number is wanted: "nothing" stands in another clause
+        ("no horror and under two hours", True),
+        ("nothing over 150 minutes", True),  # the number itself says "at most": excluding it would turn it round
+        ("not too long", True),
+        ("not from before 1990", False),
+        ("anything but the 80s", False),
+        ("a comedy, not from the nineties", False),
+    ],
+)
+def test_a_number_is_not_negated_from_another_clause(linker: Linker, text: str, refused: bool) -> None:
+    spans = [s for s in linker.link(text) if any(c.op in ("min", "max") for c in s.constraints)]
+    assert len(spans) == 1
+    assert contradicts_plain_words(text, spans, Reading("critique", ("exclude",))) is refused
