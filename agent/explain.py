@@ -96,6 +96,16 @@ def _composed(agent: Agent, recommendation: Recommendation, plan: Plan, failure:
     return Reason(text, verdicts.claims, verdicts.verified, "composed", failure)
 
 
+def _required(plan: Plan) -> set[str]:
+    """Return the references that a wording may not leave out: the first cause or likeness, and what was asked for.
+
+    A wording that leaves out a second cause or one more fact says less, and nothing false.
+    """
+    first = next((e.reference for e in plan.entries if e.kind in ("cause", "similar")), None)
+    asked = {e.reference for e in plan.entries if e.kind == "match"}
+    return asked | ({first} if first else set()) or {e.reference for e in plan.entries[:1]}
+
+
 def form_problem(candidate: Completion, plan: Plan) -> str:
     """Return what is wrong with the form of a wording, or an empty string."""
     text = candidate.text.strip()
@@ -103,7 +113,7 @@ def form_problem(candidate: Completion, plan: Plan) -> str:
     used = set(found)
     twice = [r for r in used if "." in r and found.count(r) > 1]
     legal = {*plan.values()}
-    required = {entry.reference for entry in plan.entries}
+    required = _required(plan)
     words = len(render(text, plan).split())
     checks = (
         ("unfinished", not candidate.finished or not text.endswith((".", "!", "?"))),

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from rapidfuzz import fuzz, process
@@ -17,8 +18,13 @@ LONGEST_NAME = 12
 """Words in the longest name that is looked up."""
 MIN_SURNAME_ITEMS = 2
 """A surname alone means a person who has at least this many items; for the first people attribute (the maker) one is enough."""
+MIN_FIRST_NAME_ITEMS = 5
+"""A first name alone means a person who has at least this many items, and three times as many as anyone of that name."""
 FUZZY_CUTOFF = 87.0
+FUZZY_PERSON_CUTOFF = 85.0
+_FULL_NAMES = {"jimmy": "jam", "bill": "wil", "bob": "rob", "bobby": "rob", "dick": "ric", "johnny": "joh"}  # fmt: skip
 _PLURALS = ("s", "es")
+_LOWER_WORD = re.compile(r"(?<![\w'’-])[a-z]{3,}(?![\w'’-])")
 
 
 @dataclass(slots=True)
@@ -51,6 +57,15 @@ class Gazetteer:
                 self._add_people(attribute) if attribute.people else self._add_values(attribute)
         for word in (catalogue.domain.noun, catalogue.domain.plural, *catalogue.domain.nouns):
             self._domain_words.update(name_key(word))
+        # A word that descriptions write small is no name by itself: "judge", "hill", "park".
+        self._ordinary = frozenset(w for item in catalogue.items for w in _LOWER_WORD.findall(item.description))
+        self.initials: set[str] = set()
+        self.first_names: set[str] = set()
+        self._people: dict[str, str] = {}
+        self._given: frozenset[str] = frozenset()
+        self._surnamed: dict[str, list[str]] = defaultdict(list)
+        self._known_as: dict[tuple[str, ...], dict[str, list[str]]] = {}
+        self._add_short_names()
 
     def __contains__(self, key: object) -> bool:
         return key in self._entries
@@ -58,6 +73,40 @@ class Gazetteer:
     def get(self, key: tuple[str, ...]) -> Entry | None:
         """Return what a folded name can mean, or None."""
         return self._entries.get(key)
+
+    def known_as(self, key: tuple[str, ...]) -> Mapping[str, list[str]]:
+        """Return the person whom a part of a name means when nobody else comes near ("Denzel"), with the attributes."""
+        return self._known_as.get(key) or self._nicknamed(key)
+
+    def _nicknamed(self, key: tuple[str, ...]) -> Mapping[str, list[str]]:
+        """Return who is called by a short first name: "Nic Cage", "Jimmy Stewart"; a common word is none."""
+        if len(key) != 2 or len(key[0]) < 3 or key[0] in common_words():
+            return {}
+        start = _FULL_NAMES.get(key[0], key[0])
+        called = [p for p in self._surnamed.get(key[1], ()) if name_key(p)[0].startswith(start)]
+        return {called[0]: self._entries[name_key(called[0])].people[called[0]]} if len(called) == 1 else {}
+
+    def is_value(self, key: tuple[str, ...]) -> bool:
+        """Return whether a name means a value of an attribute."""
+        entry = self._entries.get(key)
+        return entry is not None and bool(entry.values)
+
+    def is_ordinary(self, word: str) -> bool:
+        """Return whether a folded word is one of the language, so that it is a name only with a capital or a cue."""
+        return word in common_words() or word in self._ordinary
+
+    def begins_name(self, word: str) -> bool:
+        """Return whether a folded word is somebody's first name."""
+        return word in self._given
+
+    def nearest_person(self, name: str) -> Mapping[str, list[str]]:
+        """Return the person whose name is spelt most like the text, with the attributes; empty when none is near."""
+        wanted = " ".join(name_key(name))
+        found = process.extractOne(wanted, list(self._people), scorer=fuzz.ratio, score_cutoff=FUZZY_PERSON_CUTOFF)
+        if found is None:
+            return {}
+        person = self._people[found[0]]
+        return {person: self._entries[name_key(person)].people[person]}
 
     def add_item(self, row: Row) -> None:
         """Make an item's title and aliases known."""
@@ -116,6 +165,49 @@ class Gazetteer:
                 names = self._entries[(surname,)].people
                 if not names or person in names:
                     names.setdefault(person, []).append(attribute.name)
+        for surface, person in attribute.synonyms.items():
+            if self._catalogue.rows_with(attribute.name, person):
+                self._entries[name_key(surface)].people.setdefault(person, []).append(attribute.name)
+
+    def _add_short_names(self) -> None:
+        """Make first names, leading parts, surnames and initials of the well-known stand for them."""
+        people = self._items_by_person()
+        self._people = {" ".join(name_key(person)): person for person in people}
+        self._given = frozenset(name_key(person)[0] for person in people)
+        for person, items in people.items():
+            if len(items) >= MIN_SURNAME_ITEMS:
+                self._surnamed[name_key(person)[-1]].append(person)
+        bearers: dict[tuple[str, ...], list[str]] = defaultdict(list)
+        for person in people:
+            for key in _short_names(name_key(person)):
+                bearers[key].append(person)
+        makers = self._catalogue.domain.people[:1]
+        for key, persons in bearers.items():
+            person = max(persons, key=lambda p: len(people[p]))
+            first = name_key(person)[0] == key[0]
+            if _leads(person, persons, people, first=first) and not (first and key[0] in common_words()):
+                self._know(key, person)
+                if first and len(key) == 1:
+                    self.first_names.add(key[0])
+        for person, items in people.items():
+            words = name_key(person)
+            initials = ("".join(w[0] for w in words),)
+            made = any(len(self._catalogue.rows_with(a.name, person)) >= MIN_SURNAME_ITEMS for a in makers)
+            if made and len(words) == 3 and len(items) >= MIN_SURNAME_ITEMS and initials not in self._entries:
+                self.initials.add(initials[0])
+                self._know(initials, person)
+
+    def _know(self, key: tuple[str, ...], person: str) -> None:
+        self._known_as.setdefault(key, {person: self._entries[name_key(person)].people[person]})
+
+    def _items_by_person(self) -> dict[str, set[ItemId]]:
+        found: dict[str, set[ItemId]] = defaultdict(set)
+        for item in self._catalogue.items:
+            for attribute in self._catalogue.domain.people:
+                for person in item.values(attribute.name):
+                    if name_key(person):
+                        found[person].add(item.id)
+        return found
 
     def _add_values(self, attribute: Attribute) -> None:
         originals = {fold(v): v for item in reversed(self._catalogue.items) for v in item.values(attribute.name)}
@@ -144,6 +236,23 @@ class Gazetteer:
         key = name_key(surface)
         if key and not any(name == attribute for name, _ in self._entries[key].values):
             self._entries[key].values.append((attribute, meant))
+
+
+def _short_names(words: tuple[str, ...]) -> Sequence[tuple[str, ...]]:
+    """Return the parts of a person's name that can stand for it: the first, the last, and the first two of more."""
+    if len(words) < 2:
+        return ()
+    single = [(w,) for w in (words[0], words[-1]) if len(w) > 2]
+    return [*single, words[:2]] if len(words) > 2 else single
+
+
+def _leads(person: str, bearers: Sequence[str], items: Mapping[str, set[ItemId]], *, first: bool) -> bool:
+    """Return whether a name shared by several means this one; who nearly always works with this one is no rival (the Coens)."""
+    mine = items[person]
+    if len(mine) < (MIN_FIRST_NAME_ITEMS if first else MIN_SURNAME_ITEMS):
+        return False
+    rivals = [p for p in bearers if p != person and len(items[p] & mine) < 0.8 * len(items[p])]
+    return all(len(items[p]) * (3 if first else 2) <= len(mine) for p in rivals)
 
 
 def _variants(name: str) -> Sequence[str]:

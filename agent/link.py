@@ -13,92 +13,27 @@ from dataclasses import dataclass
 import numpy as np
 
 from vouchrec.agent.gazetteer import LONGEST_NAME, Entry, Gazetteer
-from vouchrec.agent.numbers import Clock, link_numbers
+from vouchrec.agent.numbers import Clock, link_numbers, plain_bound
+from vouchrec.agent.people import People
+from vouchrec.agent.references import References
+from vouchrec.agent.spelling import misspelt_titles, written_as_titles
+from vouchrec.agent.titles import capitalised, evident, list_goes_on
 from vouchrec.agent.types import Span
-from vouchrec.agent.words import CARDINALS, ORDINALS, Token, common_words, tokenize
+from vouchrec.agent.words import Token, tokenize
 from vouchrec.retrieval.catalogue import Catalogue
 from vouchrec.retrieval.domain import Attribute
 from vouchrec.retrieval.types import Constraint, ItemId, ItemVector, Op
 
 MAX_SPANS = 24
 LONGEST_MESSAGE = 2_000
-_TITLE_CUES = frozenset(
-    [
-        "like",
-        "love",
-        "loved",
-        "liked",
-        "adore",
-        "adored",
-        "enjoyed",
-        "hate",
-        "hated",
-        "dislike",
-        "disliked",
-        "seen",
-        "saw",
-        "finished",
-        "than",
-        "called",
-        "titled",
-        "see",
-        "rewatch",
-        "rewatched",
-        "about",
-        "enjoy",
-        "loving",
-        "prefer",
-        "rate",
-        "rated",
-        "than",
-        "as",
-        "vs",
-        "versus",
-        "recommend",
-        "recommended",
-        "suggest",
-        "watched",
-        "read",
-        "played",
-        "heard",
-        "tried",
-        "similar",
-    ]
-)
-_WEAK_CUES = frozenset(
-    [
-        "the",
-        "a",
-        "an",
-        "and",
-        "or",
-        "film",
-        "movie",
-        "to",
-        "of",
-        "with",
-        "really",
-        "just",
-        "again",
-        "original",
-        "also",
-        "both",
-        "either",
-        "is",
-        "was",
-    ]
-)
-_REF = re.compile(
-    r"\b(?:(?P<all>(?:all|these|those)\s+(?:two|three|four|five|of (?:them|these|those)))\b|(?:the\s+)?(?:(?P<firstn>first|last|top)\s+(?P<k>two|three|four|five)\b"
-    r"|(?P<place>top|middle|bottom)\s+(?:one|pick|choice|film|movie|book)\b"
-    r"|(?P<ord>first|second|third|fourth|fifth|sixth|seventh|eighth|ninth|tenth|1st|2nd|3rd|4th|5th|last)(?:\s+(?:one|pick|choice|option|suggestion|film|movie|book|game|item|title))?\b"
-    r"(?!\s+(?:time|hours?|minutes?|half|act|part|date|night|season|world|love|person|thing|day|two|three|hour|\d))"
-    r"|(?:number|no\.?|nr\.?|option|pick)\s*(?P<num>\d{1,2}|one|two|three|four|five)\b))|#\s?(?P<hash>\d{1,2})\b"
-    r"|(?<![\w.:])(?P<bare>[1-9])(?![\w.:%'’]|\s*(?:hours?|hrs?|h\b|min|m\b|years?|stars?|decades?|films?|movies?|books?|x\b|[+*/=]))",
+_ADVERB = re.compile(
+    r"\b(?:(?:no|any|much)\s+longer|which(?:\s+one)?(?:\s+is|['’]s)\s+\w+|(?:you|see|said|asked|told|mentioned|wrote|typed|maybe|watch)\s+(?:it\s+|me\s+|that\s+)?(?:later|earlier)"
+    r"|(?:hours?|days?|weeks?|years?|minutes?)\s+(?:later|earlier))$",
     re.IGNORECASE,
 )
-_PRONOUN = re.compile(
-    r"\b(?:(?:that|this)(?:\s+(?:one|film|movie|book|game|pick|title))|it|that(?=\s*[?.!,]|\s*$)|this(?=\s*[?.!,]|\s*$)|(?:its|it['’]s))\b",
+_PEOPLE_AFTER = re.compile(
+    r"\s+(?:than\s+me\b|of\s+the\s+two\b|(?:brothers?|sisters?|siblings?|people|person|persons|men|man|women|woman|kids?|child|children|couples?|folks?|relatives?|"
+    r"cousins?|boys?|girls?|actors?|actress(?:es)?|attention)\b)",
     re.IGNORECASE,
 )
 _YEAR_AFTER = re.compile(r"^\s*[(\[,]?\s*(?:the\s+)?(?P<year>(?:19|20)\d\d)(?!\d|['’]?s\b)(?:\s+one)?(?:\s*[)\]])?")
@@ -122,6 +57,8 @@ class Linker:
     def __init__(self, catalogue: Catalogue, popularity: ItemVector) -> None:
         self.catalogue = catalogue
         self.gazetteer = Gazetteer(catalogue, popularity)
+        self._people = People(catalogue, self.gazetteer)
+        self._references = References(catalogue, self.gazetteer)
         self._comparatives = _comparatives(catalogue.domain.attributes)
         years = [a.name for a in catalogue.domain.attributes if a.quantity == "year"]
         known = catalogue.numbers(years[0]) if years else np.zeros(0)
@@ -133,18 +70,26 @@ class Linker:
         screen = screen or Screen()
         taken = _Taken()
         tokens = tokenize(text)
+        for span in self._references.described(text, screen.shown):
+            taken.add(span)
         for span in self._named(text, tokens, strong=True):
             taken.add(span)
         numbers = link_numbers(text, self.catalogue.domain, self.clock)
-        for span in self._references(text, screen, numbers):
+        for span in self._references.found(text, screen.shown, screen.focus, numbers, tuple(taken.spans)):
             taken.add(span)
         for span in numbers:
             taken.add(span)
         for span in self._compared(text, screen):
             taken.add(span)
+        free = [not taken.overlaps(t.start, t.end) for t in tokens]
+        for span in written_as_titles(text, tokens, free, self.gazetteer):
+            taken.add(span)
         for span in self._named(text, tokens, strong=False):
             taken.add(span)
-        for span in self._misspelt(text, tokens, taken):
+        for span in list(self._people.unknown(text, tokens, taken.spans)):
+            taken.add(span)
+        free = [not taken.overlaps(t.start, t.end) for t in tokens]
+        for span in misspelt_titles(text, tokens, free, self.gazetteer):
             taken.add(span)
         return sorted(taken.spans, key=lambda s: s.start)[:MAX_SPANS]
 
@@ -177,13 +122,16 @@ class Linker:
     def _longest(self, text: str, tokens: Sequence[Token], position: int, strong: bool) -> Span | None:
         for length in range(min(LONGEST_NAME, len(tokens) - position), 0, -1):
             words = tokens[position : position + length]
-            entry = self.gazetteer.get(tuple(w.folded for w in words))
+            entry = self._entry(tuple(w.folded for w in words))
             if entry is None or (strong and length == 1 and not entry.items):
                 continue
             span = self._meaning(text, tokens, position, length, entry)
             if span is not None and not (strong and length == 1 and span.kind != "title"):
                 return span
         return None
+
+    def _entry(self, key: tuple[str, ...]) -> Entry | None:
+        return self.gazetteer.get(key) or (Entry() if self.gazetteer.known_as(key) else None)
 
     def _meaning(self, text: str, tokens: Sequence[Token], position: int, length: int, entry: Entry) -> Span | None:
         start, end = tokens[position].start, tokens[position + length - 1].end
@@ -195,8 +143,9 @@ class Linker:
             if year:
                 items, end = self._of_year(items, int(year["year"])), end + year.end()
             return Span(start, end, text[start:end], "title", items=items)
-        if entry.people:
-            return self._person(text, start, end, entry)
+        person = self._people.span(text, tokens, position, length)
+        if person is not None:
+            return person
         if entry.values:
             attribute, meant = entry.values[0]
             if len(surface) < 3 and not surface.isupper() and surface.lower() not in ("sf", "us"):
@@ -214,89 +163,57 @@ class Linker:
         if text[:start].rstrip()[-1:] in ("“", '"', "‘", "*") or self._dated(entry, text[end:]):
             return True
         before = tokens[position - 1].folded if position else ""
-        if (entry.people or entry.values) and length <= 2 and not _capitalised(tokens, position, length, text):
+        if entry.people and self._people.announced(text, start):  # "with the Rock"
+            return False
+        if (entry.people or entry.values) and length <= 2 and not capitalised(text, tokens, position, length):
             return False
         if entry.values and before in ("from", "in"):  # "from Brazil"
             return False
-        return length >= 4 or not self.gazetteer.is_common(key) or self._evident(text, tokens, position, length)
+        return (
+            length >= 3
+            or not self.gazetteer.is_common(key)
+            or evident(text, tokens, position, length)
+            or self._listed(text, tokens, position, length)
+        )
 
-    def _evident(self, text: str, tokens: Sequence[Token], position: int, length: int) -> bool:
-        """Return whether case or the words around say that ordinary words are meant as a title."""
-        if position == 0 and length == len(tokens):
-            return True
-        words = tokens[position : position + length]
-        bare = length == 1 and words[0].folded in _SHORT
-        if text.islower() or text.isupper():
-            return self._cued(tokens, position) and not bare
-        # At the start of a sentence a capital says nothing, but one on the second word does, and so does "Heat was great".
-        if _capitalised(tokens, position, length, text):
-            after = tokens[position + length].folded if position + length < len(tokens) else ""
-            told = after in ("was", "vs", "versus") and not bare
-            return words[0].folded != "i" and (told or length > 1 or not _sentence_start(text, words[0].start))
-        return length > 1 and self._cued(tokens, position)
+    def _listed(self, text: str, tokens: Sequence[Token], position: int, length: int) -> bool:
+        """Return whether a known title follows as in a list: "Heat, Collateral", where the first capital alone says nothing."""
+        follower = list_goes_on(text, tokens, position, length)
+        return follower is not None and bool(self._title_at(text[tokens[follower].start :]))
 
     def _dated(self, entry: Entry, rest: str) -> re.Match[str] | None:
         """Return the year after a name when an item of that name is of that year: "Heat (1995)"."""
         year = _YEAR_AFTER.match(rest)
         return year if year and any(self._year_of(i) == int(year["year"]) for i in entry.items) else None
 
-    def _person(self, text: str, start: int, end: int, entry: Entry) -> Span:
-        before = text[:start].rstrip().lower()
-        options: list[tuple[int, int, str, str]] = []
-        for person, attributes in entry.people.items():
-            for name in attributes:
-                attribute = self.catalogue.domain.attribute(name)
-                cued = attribute is not None and any(before.endswith(cue) for cue in attribute.cues)
-                count = len(self.catalogue.rows_with(name, person))
-                options.append((int(cued), count, name, person))
-        options.sort(reverse=True)
-        _, _, name, person = options[0]
-        others = tuple(Constraint(n, "is", p) for _, _, n, p in options[1:] if p == person)
-        return Span(start, end, text[start:end], "person", constraints=(Constraint(name, "is", person), *others))
-
     # ---- the list on the screen -------------------------------------------------------------------------------
-
-    def _references(self, text: str, screen: Screen, numbers: Sequence[Span]) -> Iterator[Span]:
-        if not screen.shown:
-            return
-        for m in _REF.finditer(text):
-            items = _referred(m, screen.shown)
-            # "give me 3" is a count; "3 and 5" points.
-            counted = m["bare"] and any(s.start < m.end() and m.start() < s.end for s in numbers)
-            if items and not counted:
-                yield Span(m.start(), m.end(), m.group(), "ref", items=items)
-        target = screen.focus or screen.shown[0]
-        for m in _PRONOUN.finditer(text):
-            yield Span(m.start(), m.end(), m.group(), "ref", items=(target,))
 
     def _compared(self, text: str, screen: Screen) -> Iterator[Span]:
         """Comparatives ("shorter") against the list on the screen, or against an item named right after "than"."""
         for attribute, op, pattern in self._comparatives:
             for m in pattern.finditer(text):
+                if _otherwise(text, m):
+                    continue
                 bound = self._bound(attribute, op, text[m.end() :], screen)
                 if bound is not None:
                     constraint = Constraint(attribute.name, op, bound)
                     yield Span(m.start(), m.end(), m.group(), attribute.name, constraints=(constraint,))
 
-    def _bound(self, attribute: Attribute, op: str, rest: str, screen: Screen) -> float | None:
-        than = re.match(r"\s+than\s+", rest, re.IGNORECASE)
+    def _bound(self, attribute: Attribute, op: Op, rest: str, screen: Screen) -> float | None:
+        than = re.match(r"\s+than\s+(?!(?:that|this|those|these|my|usual|it)\b)", rest, re.IGNORECASE)
         items: tuple[ItemId, ...] = ()
         if than:
-            after = self._reference_at(rest[than.end() :], screen) or self._title_at(rest[than.end() :])
+            after = self._references.at(rest[than.end() :], screen.shown) or self._title_at(rest[than.end() :])
             items = after[:1]
         items = items or ((screen.focus,) if screen.focus else screen.shown)
         values = [
             v for i in items if (item := self.catalogue.get(i)) and (v := item.number(attribute.name)) is not None
         ]
-        if not values:
-            return None
+        if not values:  # nothing to compare with: the wish for something short or old must not be lost
+            return None if than else plain_bound(attribute, op, self.clock)
         # Against one item: beyond it. Against a list: beyond its middle, since its extreme may leave nothing.
         middle = float(np.mean(values)) if len(values) > 1 else values[0]
         return float(np.ceil(middle) - 1 if op == "max" else np.floor(middle) + 1)
-
-    def _reference_at(self, text: str, screen: Screen) -> tuple[ItemId, ...]:
-        m = _REF.match(text)
-        return _referred(m, screen.shown) if m and screen.shown else ()
 
     def _title_at(self, text: str) -> tuple[ItemId, ...]:
         tokens = tokenize(text)
@@ -305,46 +222,6 @@ class Linker:
             if entry and entry.items:
                 return self.gazetteer.by_popularity(entry.items)
         return ()
-
-    # ---- typing errors ----------------------------------------------------------------------------------------
-
-    def _misspelt(self, text: str, tokens: Sequence[Token], taken: _Taken) -> Iterator[Span]:
-        """Titles by likeness: windows of free words that hold an unknown word or follow a cue."""
-        free = [not taken.overlaps(t.start, t.end) for t in tokens]
-        position = 0
-        while position < len(tokens):
-            span = self._misspelt_at(text, tokens, free, position) if free[position] else None
-            if span is None:
-                position += 1
-                continue
-            yield span
-            while position < len(tokens) and tokens[position].start < span.end:
-                position += 1
-
-    def _misspelt_at(self, text: str, tokens: Sequence[Token], free: Sequence[bool], position: int) -> Span | None:
-        best: tuple[float, int, ItemId] | None = None
-        for length in range(1, 7):
-            words = tokens[position : position + length]
-            if len(words) < length or not all(free[position : position + length]):
-                break
-            unknown = sum(len(w.folded) for w in words if w.folded not in common_words())
-            letters = sum(len(w.folded) for w in words)
-            cued = position > 0 and tokens[position - 1].folded in _TITLE_CUES
-            if unknown < 4 or unknown < (0.25 if cued else 0.4) * letters or letters < 5:
-                continue
-            cutoff = 84.0 if cued or _capitalised(tokens, position, length, text) else 89.0
-            near = self.gazetteer.nearest_titles(text[words[0].start : words[-1].end], 1, cutoff=cutoff)
-            if near and (best is None or near[0][1] > best[0]):
-                best = (near[0][1], length, near[0][0])
-        if best is None:
-            return None
-        start, end = tokens[position].start, tokens[position + best[1] - 1].end
-        return Span(start, end, text[start:end], "title", items=(best[2],), guess=True)
-
-    def _cued(self, tokens: Sequence[Token], position: int) -> bool:
-        """Return whether a name is to be expected here: "liked ...", "liked the ..."."""
-        before = [t.folded for t in tokens[max(0, position - 2) : position]]
-        return bool(before) and (before[-1] in _TITLE_CUES or (before[-1] in _WEAK_CUES and before[0] in _TITLE_CUES))
 
     # ---- small helpers ----------------------------------------------------------------------------------------
 
@@ -365,33 +242,6 @@ class Linker:
         return near or items
 
 
-_SHORT = frozenset(
-    [
-        "it",
-        "her",
-        "up",
-        "us",
-        "big",
-        "him",
-        "them",
-        "they",
-        "you",
-        "me",
-        "i",
-        "we",
-        "he",
-        "she",
-        "this",
-        "that",
-        "one",
-        "two",
-        "go",
-        "out",
-        "her's",
-    ]
-)
-
-
 class _Taken:
     """Spans found so far; a later one that overlaps an earlier one is dropped, unless it is a number inside no title."""
 
@@ -406,6 +256,11 @@ class _Taken:
             self.spans.append(span)
 
 
+def _otherwise(text: str, match: re.Match[str]) -> bool:
+    """Return whether a comparative says something else: "no longer", "see you later", "my older brother"."""
+    return bool(_ADVERB.search(text[: match.end()]) or _PEOPLE_AFTER.match(text, match.end()))
+
+
 def _comparatives(attributes: Sequence[Attribute]) -> list[tuple[Attribute, Op, re.Pattern[str]]]:
     found: list[tuple[Attribute, Op, re.Pattern[str]]] = []
     for attribute in attributes:
@@ -415,34 +270,3 @@ def _comparatives(attributes: Sequence[Attribute]) -> list[tuple[Attribute, Op, 
                 union = "|".join(re.escape(w) for w in sorted(words, key=len, reverse=True))
                 found.append((attribute, op, re.compile(rf"\b(?:{union})\b", re.IGNORECASE)))
     return found
-
-
-def _referred(match: re.Match[str], shown: tuple[ItemId, ...]) -> tuple[ItemId, ...]:
-    """Return the items on the screen that words like "the second one" point at; empty when there is no such place."""
-    groups = match.groupdict()
-    if groups["all"]:
-        return shown
-    if groups["firstn"]:
-        k = CARDINALS[groups["k"].lower()]
-        return shown[-k:] if groups["firstn"].lower() == "last" else shown[:k]
-    if groups["place"]:
-        index = {"top": 1, "middle": (len(shown) + 1) // 2, "bottom": len(shown)}[groups["place"].lower()]
-    elif groups["ord"]:
-        word = groups["ord"].lower()
-        index = len(shown) if word == "last" else ORDINALS[word]
-    else:
-        word = (groups["num"] or groups["hash"] or groups["bare"]).lower()
-        index = int(word) if word.isdigit() else CARDINALS[word]
-    return (shown[index - 1],) if 1 <= index <= len(shown) else ()
-
-
-def _capitalised(tokens: Sequence[Token], position: int, length: int, text: str) -> bool:
-    if text.isupper():
-        return False
-    words = tokens[position : position + length]
-    return (words[0].text[:1].isupper() and words[-1].text[:1].isupper()) or words[0].text[:1].isdigit()
-
-
-def _sentence_start(text: str, start: int) -> bool:
-    before = text[:start].rstrip(" \"'“‘(")
-    return not before or before[-1] in ".!?\n:"

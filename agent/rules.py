@@ -36,7 +36,7 @@ _DISLIKED = re.compile(
     r"\b(?:hate[ds]?|dislike[ds]?|(?:did|do|does|could|can)(?:n['’]?t| not) (?:really )?(?:like|stand|love|enjoy|care|get into)|left me cold|bor(?:ed|ing)|awful|terrible|meh|overrated|less like|not a fan|unlike|rubbish|not for me|sick of|tired of|nothing like|not like)\b"
 )
 _NEGATION = re.compile(
-    r"\b(?:no|not|nothing|without|except|excluding|avoid|minus|never|neither|nor|anything but|anyone but|other than|hates?|(?:don|doesn|didn|isn|aren|won|can)['’]?t|hold the|skip|zero|less|can['’]?t stand|no more|rather than|instead of|sick of|tired of|none of)\b"
+    r"\b(?:no|not|nothing|without|except|excluding|avoid|minus|never|neither|nor|anything but|anyone but|other than|hates?|(?:don|doesn|didn|isn|aren|won|can)['’]?t|hold the|skip|zero|less|can['’]?t stand|no more|rather than|instead of|sick of|tired of|none of)\b|\btoo\s*$"
 )
 _SOFT = re.compile(
     r"\b(?:maybe|perhaps|ideally|preferably|prefer|if possible|a bit|kind ?of|sort ?of|would be nice|bonus)\b"

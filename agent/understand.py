@@ -36,30 +36,38 @@ def understand(model: LanguageModel, linker: Linker, conversation: Conversation,
     screen = Screen(conversation.shown, conversation.focus)
     spans = linker.link(message, screen)
     before = conversation.turns[-1].message if conversation.turns else ""
-    reading, fallback = _read(model, message, spans, len(screen.shown), before)
+    reading, fallback = read(model, message, spans, len(screen.shown), before)
     request = build_request(message, spans, reading, conversation, linker.catalogue.domain)
     return Understanding(request, tuple(spans), "rules" if fallback else "model", fallback)
 
 
-def _read(model: LanguageModel, message: str, spans: Sequence[Span], shown: int, before: str) -> tuple[Reading, str]:
-    """Return a reading and why the model's own was not used (empty when it was)."""
+def read(model: LanguageModel, message: str, spans: Sequence[Span], shown: int, before: str) -> tuple[Reading, str]:
+    """Return the reading to act on and why the model's own was not used (empty when it was)."""
+    reading, doubt = read_by_model(model, message, spans, shown, before)
+    if reading is None or doubt:
+        return read_by_rules(message, spans, shown=shown), doubt
+    return _firm(message, reading), ""
+
+
+def read_by_model(
+    model: LanguageModel, message: str, spans: Sequence[Span], shown: int, before: str
+) -> tuple[Reading | None, str]:
+    """Return the model's own reading, None when it has none, and what speaks against using it (empty when nothing does)."""
     prompt = understand_prompt(message, spans, shown=shown, before=before, specialist=model.specialist)
     try:
         answer = model.complete([prompt], constraint=reading_schema(spans), max_tokens=_ANSWER_TOKENS)[0][0]
     except ModelError:
-        return read_by_rules(message, spans, shown=shown), "understanding:model_error"
+        return None, "understanding:model_error"
     reading = parse_reading(answer.text, spans)
     if reading is None:
-        fallback = "understanding:invalid_json"
-    elif answer.mass < MIN_MASS:
-        fallback = "understanding:unknown_format"
-    elif answer.logprob < MIN_LOGPROB:
-        fallback = "understanding:low_confidence"
-    elif contradicts_plain_words(message, spans, reading):
-        fallback = "understanding:contradicts_words"
-    else:
-        return _firm(message, reading), ""
-    return read_by_rules(message, spans, shown=shown), fallback
+        return None, "understanding:invalid_json"
+    if answer.mass < MIN_MASS:
+        return reading, "understanding:unknown_format"
+    if answer.logprob < MIN_LOGPROB:
+        return reading, "understanding:low_confidence"
+    if contradicts_plain_words(message, spans, reading):
+        return reading, "understanding:contradicts_words"
+    return reading, ""
 
 
 def _firm(message: str, reading: Reading) -> Reading:

@@ -9,7 +9,8 @@ from pathlib import Path
 
 from vouchrec.retrieval.catalogue import fold
 
-_TOKEN = re.compile(r"[^\W_]+(?:['’.&-][^\W_]+)*", re.UNICODE)
+# "Fincher-like" is a name and what is made of it: the ending is a word of its own.
+_TOKEN = re.compile(r"[^\W_]+(?:(?!-(?:like|ish|esque|level|style|type)\b)['’.&-][^\W_]+)*", re.UNICODE | re.IGNORECASE)
 _ARTICLES = ("the ", "a ", "an ")
 
 ORDINALS = {

@@ -10,26 +10,23 @@ from __future__ import annotations
 import json
 import random
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
+from vouchrec.agent.annotations import Annotation, AuthoredTurn, role_of
 from vouchrec.agent.link import Linker, Screen
 from vouchrec.agent.llm.base import Message
 from vouchrec.agent.plan import join
 from vouchrec.agent.prompts import Planned, reason_prompt, understand_prompt, write_reading
-from vouchrec.agent.types import ACTS, ITEM_ROLES, VALUE_ROLES, Act, Reading, Role, Span
+from vouchrec.agent.types import Reading, Role
 from vouchrec.retrieval.catalogue import Catalogue
 from vouchrec.retrieval.domain import Attribute
 from vouchrec.retrieval.errors import DataFileError
 from vouchrec.retrieval.types import Item
 
 AUTHORED = Path(__file__).parent / "data"
-_MARK = re.compile(r"\{([^|{}]*)\|([^|{}]*)\|([^|{}]*)\}")
 _REFERENCE = re.compile(r"^\[\[(rec1|liked[123])(?:\.([a-z_]+))?\]\]$")
-_MIN_OVERLAP = 0.4
-"""Overlap (intersection over union of characters) from which a linked span takes an annotation's role."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,28 +45,6 @@ class Example:
 
 
 @dataclass(frozen=True, slots=True)
-class Annotation:
-    """A marked part of an authored message."""
-
-    start: int
-    end: int
-    kind: str
-    role: str
-
-
-@dataclass(frozen=True, slots=True)
-class AuthoredTurn:
-    """One authored message: plain text, annotations, act, items on the screen, and the message before."""
-
-    group: str
-    text: str
-    annotations: tuple[Annotation, ...]
-    act: Act
-    shown: int
-    before: str = ""
-
-
-@dataclass(frozen=True, slots=True)
 class AuthoredReason:
     """One authored reason with its plan of (kind, reference)."""
 
@@ -79,39 +54,6 @@ class AuthoredReason:
 
 
 # ---- reading ----------------------------------------------------------------------------------------------------
-
-
-def read_messages(paths: Sequence[Path]) -> list[AuthoredTurn]:
-    """Read authored message files.
-
-    Raises:
-        DataFileError: A line is not valid; with file and row.
-    """
-    turns: list[AuthoredTurn] = []
-    for path in paths:
-        for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
-            if line.strip():
-                try:
-                    turns.extend(_turns(f"{path.stem}:{number}", json.loads(line)["turns"]))
-                except (ValueError, KeyError, TypeError) as error:
-                    raise DataFileError(path, f"not a line of turns: {error!r:.120}", row=number) from error
-    return turns
-
-
-def _turns(group: str, raws: Sequence[Mapping[str, Any]]) -> Iterator[AuthoredTurn]:
-    """Yield the messages of one line.
-
-    Raises:
-        ValueError: An act or a role is unknown.
-    """
-    before = ""
-    for raw in raws:
-        text, annotations = parse_annotation(raw["text"])
-        bad = [a for a in annotations if a.role not in (*ITEM_ROLES, *VALUE_ROLES)]
-        if raw["act"] not in ACTS or bad:
-            raise ValueError(f"unknown act or role in {raw!r:.80}")
-        yield AuthoredTurn(group, text, annotations, raw["act"], int(raw["shown"]), before)
-        before = text
 
 
 def read_reasons(paths: Sequence[Path]) -> list[AuthoredReason]:
@@ -135,18 +77,6 @@ def read_reasons(paths: Sequence[Path]) -> list[AuthoredReason]:
                 raise DataFileError(path, "malformed reference", row=number, field="plan")
             found.append(AuthoredReason(f"{path.stem}:{number}", plan, text))
     return found
-
-
-def parse_annotation(marked: str) -> tuple[str, tuple[Annotation, ...]]:
-    """Return the plain text of a marked message and its annotations."""
-    text, position = "", 0
-    found: list[Annotation] = []
-    for m in _MARK.finditer(marked):
-        text += marked[position : m.start()]
-        found.append(Annotation(len(text), len(text) + len(m[1]), m[2].strip(), m[3].strip()))
-        text += m[1]
-        position = m.end()
-    return text + marked[position:], tuple(found)
 
 
 # ---- variation --------------------------------------------------------------------------------------------------
@@ -235,23 +165,9 @@ def understanding_examples(
 def understanding_example(turn: AuthoredTurn, linker: Linker, screen: Screen) -> Example:
     """Return one example: the message linked as in serving, with roles by overlap with the annotation."""
     spans = linker.link(turn.text, screen)
-    roles: tuple[Role, ...] = tuple([role_of(span, turn.annotations) for span in spans])
+    roles: tuple[Role, ...] = tuple([role_of(span, turn, linker.catalogue.domain) for span in spans])
     prompt = understand_prompt(turn.text, spans, shown=turn.shown, before=turn.before)
     return Example("understand", turn.group, tuple(prompt), write_reading(Reading(turn.act, roles)))
-
-
-def role_of(span: Span, annotations: Sequence[Annotation]) -> Role:
-    """Return the role of a linked span: that of the annotation it overlaps most, or `ignore`."""
-    best, said = 0.0, "ignore"
-    for a in annotations:
-        shared = min(span.end, a.end) - max(span.start, a.start)
-        union = max(span.end, a.end) - min(span.start, a.start)
-        if shared > 0 and shared / union > best:
-            best, said = shared / union, a.role
-    for role in span.roles:
-        if role == said and best >= _MIN_OVERLAP:
-            return role
-    return "ignore"
 
 
 def reason_examples(

@@ -19,54 +19,53 @@ from pathlib import Path
 
 import torch
 from tqdm import tqdm
-from transformers import GenerationConfig, LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
+from transformers import GenerationConfig, OPTConfig, OPTForCausalLM, PreTrainedTokenizerFast
 
 from vouchrec.finetune import checkpoints
 from vouchrec.finetune.corpus import Shards, build_shards, load_shards, train_corpus_tokenizer
 from vouchrec.finetune.plot import plot_losses
 from vouchrec.finetune.tokenizer import BOS, END, MAX_LENGTH, PAD, load_tokenizer
 from vouchrec.finetune.trainer import PretrainConfig, Trainer
-from vouchrec.finetune.warmstart import encoder_folder, warm_embeddings
+from vouchrec.finetune.warmstart import encoder_folder, warm_decoder
 
 __all__ = ["PretrainConfig", "export", "new_model", "prepare", "pretrain"]
 
 _log = logging.getLogger(__name__)
 
 
-def new_model(config: PretrainConfig, tokenizer: PreTrainedTokenizerFast) -> LlamaForCausalLM:
-    """A fresh model in float32 with tied embeddings.
+def new_model(config: PretrainConfig, tokenizer: PreTrainedTokenizerFast) -> OPTForCausalLM:
+    """A decoder in float32 with tied embeddings, new or warm-started from the packaged sentence encoder.
 
     Args:
-        config: its shape, seed and start of the embeddings.
+        config: its shape and seed, and whether its weights start from the encoder's.
         tokenizer: decides the number of embeddings and the special ids.
 
     Raises:
-        ValueError: if the embeddings shall start from the encoder and the widths differ.
+        ValueError: if the weights shall start from the encoder and the shapes differ.
     """
     torch.manual_seed(config.seed)
     vocabulary = tokenizer.get_vocab()
-    shape = LlamaConfig(
+    # Layer norms after the residual sums, GELU and learned positions: the one stock decoder of the encoder's own form.
+    shape = OPTConfig(
         vocab_size=len(tokenizer),
         hidden_size=config.hidden,
+        word_embed_proj_dim=config.hidden,
         num_hidden_layers=config.layers,
         num_attention_heads=config.heads,
-        num_key_value_heads=config.heads,
-        intermediate_size=config.intermediate,
+        ffn_dim=config.intermediate,
         max_position_embeddings=MAX_LENGTH,
+        do_layer_norm_before=False,
+        activation_function="gelu",
+        dropout=0.0,
+        attention_dropout=0.0,
         tie_word_embeddings=True,
         bos_token_id=vocabulary[BOS],
         eos_token_id=vocabulary[END],
         pad_token_id=vocabulary[PAD],
     )
-    model = LlamaForCausalLM(shape)
+    model = OPTForCausalLM(shape)
     if config.warm_start:
-        rows = warm_embeddings(tokenizer, encoder_folder(), seed=config.seed)
-        if rows.shape[1] != config.hidden:
-            raise ValueError(
-                f"the encoder's embeddings have width {rows.shape[1]}: set hidden to it or warm_start=False"
-            )
-        with torch.no_grad():
-            model.model.embed_tokens.weight.copy_(rows)
+        warm_decoder(model, tokenizer, encoder_folder(), seed=config.seed)
     return model
 
 

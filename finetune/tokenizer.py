@@ -37,7 +37,7 @@ PAD: Final = "<|pad|>"
 BOS: Final = "<|bos|>"
 END: Final = "<|end|>"
 ROLES: Final = ("system", "user", "assistant")
-VOCAB_SIZE: Final = 6144
+VOCAB_SIZE: Final = 9216
 MAX_LENGTH: Final = 1024
 """Context length of the base model, in tokens."""
 

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn import Parameter, functional
 from torch.optim import AdamW, Muon, Optimizer
-from transformers import LlamaForCausalLM
+from transformers import OPTForCausalLM
 
 from vouchrec.finetune import checkpoints
 from vouchrec.finetune.batches import Batches, held_out_rows
@@ -38,7 +38,7 @@ class PretrainConfig:
         warmup: steps of linear warm-up.
         decay: share of the budget, at its end, in which the learning rates fall linearly to zero.
         clip: largest gradient norm.
-        warm_start: start the embeddings from the packaged sentence encoder.
+        warm_start: start all weights from the packaged sentence encoder, whose shape the model must have.
         seed: of weights and batches.
         threads: CPU threads.
         checkpoint_minutes, export_minutes: time between checkpoints, and between exports to ``latest``.
@@ -53,11 +53,11 @@ class PretrainConfig:
     out: Path
     minutes: float = 70.0
     tokens: int = 10**12
-    lengths: tuple[tuple[float, int], ...] = ((0.0, 256), (0.55, 512), (0.92, 1024))
+    lengths: tuple[tuple[float, int], ...] = ((0.0, 256), (0.7, 512), (0.94, 1024))
     batch_tokens: int = 4096
     micro_tokens: int = 4096
     optimizer: Literal["muon", "adamw"] = "muon"
-    matrix_rate: float = 0.02
+    matrix_rate: float = 0.01
     rate: float = 0.003
     warmup: int = 30
     decay: float = 0.5
@@ -69,9 +69,9 @@ class PretrainConfig:
     export_minutes: float = 10.0
     eval_steps: int = 200
     hidden: int = 384
-    layers: int = 5
-    heads: int = 6
-    intermediate: int = 1024
+    layers: int = 6
+    heads: int = 12
+    intermediate: int = 1536
 
     def __post_init__(self) -> None:
         if self.minutes <= 0 or self.tokens <= 0:
@@ -82,12 +82,12 @@ class PretrainConfig:
             raise ValueError(f"no sequence may be longer than the context of {MAX_LENGTH} tokens")
 
 
-def loss_of(model: LlamaForCausalLM, rows: Tensor) -> Tensor:
+def loss_of(model: OPTForCausalLM, rows: Tensor) -> Tensor:
     """Mean next-token cross-entropy in nats; rows as `Batches.rows` gives them.
 
     The softmax is taken in float32: in bfloat16 its rounding is as large as the late gradients.
     """
-    states = model.model(input_ids=rows[:, :-1], use_cache=False).last_hidden_state
+    states = model.model.decoder(input_ids=rows[:, :-1], use_cache=False).last_hidden_state
     logits = functional.linear(states, model.lm_head.weight)
     return functional.cross_entropy(logits.flatten(0, 1).float(), rows[:, 1:].flatten())
 
@@ -104,10 +104,10 @@ class Trainer:
         seconds: time spent in training, over all resumed runs; the loop that calls `train_step` keeps it.
     """
 
-    def __init__(self, config: PretrainConfig, model: LlamaForCausalLM, shards: Shards) -> None:
+    def __init__(self, config: PretrainConfig, model: OPTForCausalLM, shards: Shards) -> None:
         self.config = config
         self.master = {name: Parameter(value.detach().float().clone()) for name, value in model.named_parameters()}
-        for parameter in model.parameters():  # not model.to(): the rotary frequencies must stay exact
+        for parameter in model.parameters():  # not model.to(): buffers stay exact
             parameter.data = parameter.data.to(torch.bfloat16)
         self.model = model
         self.batches = Batches(shards, config.seed)

@@ -41,6 +41,31 @@ def test_good_wording(agent: Agent, recommendation: Recommendation, plan: Plan) 
     ]
 
 
+def test_a_wording_may_leave_out_one_more_fact(agent: Agent, recommendation: Recommendation, plan: Plan) -> None:
+    assert [e.kind for e in plan.entries] == ["match", "fact"]
+    reason = choose(
+        agent, recommendation, plan, [Completion("You wanted [[rec1.genres]], and so [[rec1]] it is.", -0.5)]
+    )
+    assert (reason.text, reason.source) == ("You wanted horror, and so The Thing it is.", "model")
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("People who like [[liked1]] tend to like this one, and it is [[rec1.genres]] too.", ""),
+        ("You wanted [[rec1.genres]], and this one surely is that, I would say.", "missing_reference"),
+        ("People who like [[liked1]] tend to like this one too, I would say.", "missing_reference"),
+    ],
+)
+def test_the_first_cause_and_what_was_asked_for_must_be_said(plan: Plan, text: str, problem: str) -> None:
+    entries = (
+        Planned("cause", "[[liked1]]", "Alien"),
+        Planned("cause", "[[liked2]]", "Heat"),
+        Planned("match", "[[rec1.genres]]", "horror"),
+    )
+    assert form_problem(Completion(text, -0.5), Plan(plan.item, (plan.item, plan.item), entries)) == problem
+
+
 @pytest.mark.parametrize(
     ("text", "cause"),
     [
@@ -48,7 +73,7 @@ def test_good_wording(agent: Agent, recommendation: Recommendation, plan: Plan) 
         ("You wanted [[rec1.genres]], and [[rec1]] has [[rec1.themes]] and [[rec1.year]].", "illegal_reference"),
         ("You wanted [[rec1.genres]], and [[rec1]] has [[rec1.themes]] and [[rec1.", "unfinished"),
         ("You wanted [[rec1.genres]], and [[rec1]] has [[rec1.themes]] and [[oh.", "illegal_reference"),
-        ("You wanted [[rec1.genres]], and [[rec1]] has it all in it.", "missing_reference"),
+        ("Here is one that is about [[rec1.themes]], as you will see.", "missing_reference"),
         ("You wanted [[rec1.genres]] and [[rec1.themes]] so", "unfinished"),
         ("[[rec1.genres]], [[rec1.themes]].", "length"),
         (GOOD[:-1] + ", with one more word" * 20 + ".", "length"),

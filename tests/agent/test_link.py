@@ -191,6 +191,42 @@ def test_values_that_fold_into_several_words() -> None:
         ("the 60s and before", [("max", 1969)]),
         ("from 1999", [("min", 1999), ("max", 1999)]),
         ("the last ten years", [("min", 2014)]),
+        ("last 5 yrs", [("min", 2019)]),
+        ("between 87 and 95", [("min", 1987), ("max", 1995)]),
+        ("88 to 94", [("min", 1988), ("max", 1994)]),
+        ("1930 to 34", [("min", 1930), ("max", 1934)]),
+        ("2018 to now", [("min", 2018)]),
+        ("2010 upwards", [("min", 2010)]),
+        ("before 1990 or after 2015", [("max", 1989), ("min", 2016)]),
+        ("from '68", [("min", 1968), ("max", 1968)]),
+        ("before '60", [("max", 1959)]),
+        ("after ’08", [("min", 2009)]),
+        ("younger than 2005", [("min", 2006)]),
+        ("at least 1985", [("min", 1985)]),
+        ("nothing more recent than 2015", [("max", 2015)]),
+        ("no older than 1990", [("min", 1990)]),
+        ("nineteen seventy-five", [("min", 1975), ("max", 1975)]),
+        ("exactly 2000", [("min", 2000), ("max", 2000)]),
+        ("2003 ish", [("min", 2001), ("max", 2005)]),
+        ("not older than 15 years", [("min", 2009)]),
+        ("no older than a decade", [("min", 2014)]),
+        ("older than 30 years", [("max", 1993)]),
+        ("this decade", [("min", 2020)]),
+        ("twentieth century", [("min", 1900), ("max", 1999)]),
+        ("21st century only", [("min", 2000)]),
+        ("pre-war", [("max", 1939)]),
+        ("post war", [("min", 1945), ("max", 1960)]),
+        ("before the war", [("max", 1939)]),
+        ("old school", [("max", 1979)]),
+        ("not that old", [("min", 1980)]),
+        ("not too new", [("max", 2016)]),
+        ("new movies", [("min", 2017)]),
+        ("a couple in our sixties", []),
+        ("an old man and a boy", []),
+        ("we saw it last year", []),
+        ("a film in 90 to 100 minutes", []),
+        ("something new to me", []),
+        ("for an 80s party", []),
         ("for my 8 year old", []),
         ("how old is that", []),
     ],
@@ -226,6 +262,41 @@ def test_years(linker: Linker, text: str, expected: list[tuple[str, float]]) -> 
         ("half an hour", [("min", 15), ("max", 45)]),
         ("not too long", [("max", 120)]),
         ("something short", [("max", 95)]),
+        ("1hr50", [("min", 95), ("max", 125)]),
+        ("2 h 15 at the very most", [("max", 135)]),
+        ("between 1h20 and 1h40", [("min", 80), ("max", 100)]),
+        ("1h30 - 1h45", [("min", 90), ("max", 105)]),
+        ("between an hour and an hour twenty", [("min", 60), ("max", 80)]),
+        ("between ninety and a hundred and ten minutes", [("min", 90), ("max", 110)]),
+        ("80-90 min", [("min", 80), ("max", 90)]),
+        ("an hour twenty", [("min", 65), ("max", 95)]),
+        ("an hour and three quarters at most", [("max", 105)]),
+        ("under two and a quarter hours", [("max", 135)]),
+        ("no longer than eighty-five minutes", [("max", 85)]),
+        ("nothing over 150 minutes", [("max", 150)]),
+        ("no film longer than 1h45", [("max", 105)]),
+        ("not over 1:50", [("max", 110)]),
+        ("not a minute over 100", [("max", 100)]),
+        ("under 100m", [("max", 100)]),
+        ("sub-90", [("max", 90)]),
+        ("UNDER TWO", [("max", 120)]),
+        ("around 90", [("min", 75), ("max", 105)]),
+        ("2 hours is too much", [("max", 119)]),
+        ("not super long", [("max", 120)]),
+        ("not too short", [("min", 95)]),
+        ("that is too long", [("min", 121)]),
+        ("mid-length", [("min", 85), ("max", 125)]),
+        ("something quick", [("max", 95)]),
+        ("quick question", []),
+        ("ah right", []),
+        ("asleep in ten minutes", []),
+        ("in two hours I have to leave", []),
+        ("three hours of potatoes", []),
+        ("my flight is 11 hours", []),
+        ("it starts at 1:50", []),
+        ("they are over forty", []),
+        ("a long story, a short list", []),
+        ("Short Cuts", []),
         ("a long film", [("min", 150)]),
         ("how long is it", []),
         ("as long as it is funny", []),
@@ -246,12 +317,41 @@ def test_durations(linker: Linker, text: str, expected: list[tuple[str, float]])
         ("just one", 1),
         ("7 movies please", 7),
         ("12 good films", 12),
+        ("get me 3 comedies", 3),
+        ("4 good westerns", 4),
+        ("no more than 3 results", 3),
+        ("a pair of thrillers", 2),
+        ("one more please", 1),
+        ("cut that list down to two", 2),
     ],
 )
 @pytest.mark.parametrize("screen", [None, SCREEN])
 def test_counts(linker: Linker, text: str, count: int, screen: Screen | None) -> None:
     assert [s.count for s in linker.link(text, screen) if s.kind == "count"] == [count]
     assert not [s for s in linker.link(text, screen) if s.kind == "ref"]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "we are four women",
+        "I have 3 kids",
+        "nine to five misery",
+        "a film for two",
+        "two old ladies here",
+        "nineteen seventy-five",
+    ],
+)
+def test_numbers_that_count_no_films(linker: Linker, text: str) -> None:
+    assert [s.text for s in linker.link(text) if s.kind == "count"] == []
+
+
+@pytest.mark.parametrize(
+    "text", ["not too long", "no longer than 90 minutes", "nothing over 2h", "not so old", "no older than 1990"]
+)
+def test_a_negation_inside_a_number_is_part_of_it(linker: Linker, text: str) -> None:
+    """Whoever reads the span must not have to negate it again."""
+    assert [s.text for s in linker.link(text) if s.constraints] == [text]
 
 
 def test_numbers_need_an_attribute() -> None:
@@ -279,13 +379,74 @@ def test_numbers_need_an_attribute() -> None:
         ("the middle one", ("up-2009",)),
         ("all of them", SHOWN),
         ("that one", ("heat-1995",)),
+        ("the first 2", SHOWN[:2]),
+        ("the two at the bottom", SHOWN[-2:]),
+        ("the one in the middle", ("up-2009",)),
+        ("left one", ("heat-1995",)),
+        ("the one you put first", ("heat-1995",)),
+        ("the whole list", SHOWN),
+        ("which of these", SHOWN),
+        ("more like two then", ("alien-1979",)),
+        ("one was not scary", ("heat-1995",)),
+        ("no to 2.", ("alien-1979",)),
+        ("the 1979 one", ("alien-1979",)),
+        ("the Scott one", ("alien-1979",)),
+        ("the one with Pacino", ("heat-1995",)),
+        ("the animated one", ("up-2009",)),
+        ("the Kurosawa", ("ran-1985",)),
+        ("the oldest", ("jaws-1975",)),
+        ("the shorter one", ("up-2009",)),
+        ("the longest of these", ("heat-1995",)),
     ],
 )
 def test_references(linker: Linker, text: str, expected: tuple[str, ...]) -> None:
     assert [s.items for s in linker.link(text, SCREEN) if s.kind == "ref"] == [expected]
 
 
-@pytest.mark.parametrize("text", ["the ninth one", "#9", "the second half", "3 hours"])
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("two and four", [("alien-1979",), ("ran-1985",)]),
+        ("two good, four bad", [("alien-1979",), ("ran-1985",)]),
+        ("keep the first two, drop the rest", [SHOWN[:2], SHOWN[2:]]),
+        ("not the first three, the other two", [SHOWN[:3], SHOWN[3:]]),
+        ("the third one, who is in it", [("up-2009",), ("up-2009",)]),
+        ("the second or the one below it", [("alien-1979",), ("up-2009",)]),
+        ("is it like 3", [("heat-1995",), ("up-2009",)]),
+    ],
+)
+def test_references_to_each_other(linker: Linker, text: str, expected: list[tuple[str, ...]]) -> None:
+    assert [s.items for s in linker.link(text, SCREEN) if s.kind == "ref"] == expected
+
+
+def test_others_need_something_to_be_other_than(linker: Linker) -> None:
+    assert linker.link("keep the rest", SCREEN) == []
+    assert [s.items for s in linker.link("the other one", Screen(SHOWN[:2], SHOWN[0]))] == [SHOWN[1:2]]
+    assert [s.items for s in linker.link("the two of them", Screen(SHOWN[:2]))] == [SHOWN[:2]]
+
+
+def test_a_description_of_nothing_on_the_screen_stays_a_value(linker: Linker) -> None:
+    assert [s.kind for s in linker.link("the danish one", SCREEN)] == ["countries"]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "the ninth one",
+        "#9",
+        "the second half",
+        "3 hours",
+        "the last ten years",
+        "last 5 yrs",
+        "we saw that 5 times",
+        "I have to be up at 5",
+        "2/10",
+        "on second thoughts",
+        "make it funnier",
+        "she saw Psycho last night",
+        "cut the list down to two",
+    ],
+)
 def test_references_to_nothing(linker: Linker, text: str) -> None:
     assert [s for s in linker.link(text, SCREEN) if s.kind == "ref"] == []
 
@@ -309,7 +470,25 @@ def test_comparatives_against_the_list_and_an_item(linker: Linker) -> None:
     assert bounds(linker.link("older", Screen(SHOWN, "alien-1979")), "year") == [("max", 1978)]
     assert bounds(linker.link("not as long", Screen(SHOWN, "alien-1979")), "runtime") == [("max", 116)]
     assert bounds(linker.link("shorter than 90 minutes", SCREEN), "runtime") == [("max", 90)]
-    assert bounds(linker.link("something shorter"), "runtime") == []
+
+
+@pytest.mark.parametrize(
+    ("text", "attribute", "expected"),
+    [
+        ("something shorter", "runtime", [("max", 95)]),
+        ("something longer", "runtime", [("min", 150)]),
+        ("older, please", "year", [("max", 1979)]),
+        ("Burning but newer", "year", [("min", 2017)]),
+        ("shorter than that", "runtime", [("max", 95)]),
+        ("no longer interested", "runtime", []),
+        ("see you later", "year", []),
+        ("my older brother", "year", []),
+    ],
+)
+def test_comparatives_without_a_list_mean_short_or_old(
+    linker: Linker, text: str, attribute: str, expected: list[tuple[str, float]]
+) -> None:
+    assert bounds(linker.link(text), attribute) == expected
 
 
 # ---- any text ---------------------------------------------------------------------------------------------------
@@ -348,3 +527,26 @@ def test_added_item_can_be_named(films: list[Item]) -> None:
     assert titles(linker.link("I loved Moonlit Ferry Home")) == []
     linker.gazetteer.add_item(catalogue.put(Item("moonlit", "Moonlit Ferry Home")))
     assert titles(linker.link("I loved Moonlit Ferry Home")) == ["moonlit"]
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("Heat, Alien: more of that", "heat-1995"),
+        ("Drive was ace", "drive-2011"),
+        ("Up made me cry", "up-2009"),
+        ("Drive seen", "drive-2011"),
+        ("no more of that. her, seen", "her-2013"),
+        ("not true grit", "true-grit-1969"),
+        ("something Alien-like", "alien-1979"),
+    ],
+)
+def test_common_words_with_a_verdict_or_in_a_list(linker: Linker, text: str, expected: str) -> None:
+    assert expected in titles(linker.link(text))
+
+
+@pytest.mark.parametrize(
+    "text", ["it made me cry", "the drive was long", "for a heater", "It was seen by all", "a big yes from me"]
+)
+def test_common_words_beside_a_verdict(linker: Linker, text: str) -> None:
+    assert titles(linker.link(text)) == []

@@ -9,19 +9,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from vouchrec.agent.annotations import Annotation, AuthoredTurn, parse_annotation, read_messages, role_of
 from vouchrec.agent.link import Linker, Screen
 from vouchrec.agent.prompts import parse_reading
 from vouchrec.agent.types import ACTS, Span
 from vouchrec.finetune.examples import (
     AUTHORED,
-    Annotation,
-    AuthoredTurn,
     Names,
-    parse_annotation,
-    read_messages,
     read_reasons,
     reason_examples,
-    role_of,
     split_groups,
     understanding_example,
     understanding_examples,
@@ -80,20 +76,43 @@ def span(start: int, end: int, kind: str = "genres") -> Span:
         (10, 20, "genres", "exclude"),
         (12, 20, "genres", "exclude"),
         (8, 22, "genres", "exclude"),
-        (18, 28, "genres", "ignore"),  # overlaps too little
+        (16, 28, "genres", "ignore"),  # overlaps too little
+        (12, 15, "genres", "exclude"),  # a part of what was marked
         (0, 8, "genres", "ignore"),  # covers nothing annotated
-        (10, 20, "title", "ignore"),  # a title can't be excluded
+        (10, 20, "title", "ignore"),  # a title is no genre
         (30, 36, "title", "like"),
-        (29, 40, "title", "like"),  # the annotation it overlaps most
+        (29, 42, "title", "like"),  # the annotation it overlaps most
     ],
 )
-def test_roles_by_overlap(start: int, end: int, kind: str, role: str) -> None:
+def test_roles_by_overlap(start: int, end: int, kind: str, role: str, linker: Linker) -> None:
     annotations = (
         Annotation(10, 20, "genres", "exclude"),
         Annotation(30, 36, "title", "like"),
         Annotation(38, 60, "title", "seen"),
     )
-    assert role_of(span(start, end, kind), annotations) == role
+    marked = AuthoredTurn("f:1", "x" * 60, annotations, "recommend", 0)
+    assert role_of(span(start, end, kind), marked, linker.catalogue.domain) == role
+
+
+@pytest.mark.parametrize(
+    ("marked", "role"),
+    [
+        ("{nothing over 150 minutes|runtime|must}", "must"),
+        ("{nothing over 150 minutes|runtime|exclude}", "must"),  # the limit, marked as unwanted
+        ("nothing {over 150 minutes|runtime|exclude}", "must"),  # the linked span holds the negation
+        ("definitely not anything {over 150 minutes|runtime|exclude}", "exclude"),
+        ("not from {the 80s|year|exclude}", "exclude"),
+        ("{not too long|runtime|prefer}", "must"),  # plainly said
+        ("ideally {not too long|runtime|prefer}", "prefer"),
+        ("{horror|genres|prefer}", "must"),
+        ("maybe {horror|genres|prefer}", "prefer"),
+        ("{funny|moods|prefer}", "prefer"),  # a mood is a matter of degree
+    ],
+)
+def test_roles_by_meaning(marked: str, role: str, linker: Linker) -> None:
+    authored = turn(marked)
+    (linked,) = linker.link(authored.text, Screen())
+    assert role_of(linked, authored, linker.catalogue.domain) == role
 
 
 def test_example_is_what_serving_would_ask(linker: Linker) -> None:

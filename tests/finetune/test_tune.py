@@ -15,6 +15,8 @@ from transformers import (
     GPTNeoXForCausalLM,
     LlamaConfig,
     LlamaForCausalLM,
+    OPTConfig,
+    OPTForCausalLM,
     PreTrainedModel,
     PreTrainedTokenizerFast,
 )
@@ -97,6 +99,23 @@ def make(kind: str, size: int) -> PreTrainedModel:
         return GPT2LMHeadModel(
             GPT2Config(vocab_size=size, n_embd=16, n_layer=2, n_head=2, n_positions=128, bos_token_id=1, eos_token_id=1)
         )
+    if kind == "opt":  # the built-in model's architecture
+        return OPTForCausalLM(
+            OPTConfig(
+                vocab_size=size,
+                hidden_size=16,
+                word_embed_proj_dim=16,
+                ffn_dim=24,
+                num_hidden_layers=2,
+                num_attention_heads=2,
+                max_position_embeddings=128,
+                do_layer_norm_before=False,
+                dropout=0.0,
+                pad_token_id=0,
+                bos_token_id=1,
+                eos_token_id=1,
+            )
+        )
     return GPTNeoXForCausalLM(
         GPTNeoXConfig(
             vocab_size=size,
@@ -112,7 +131,7 @@ def make(kind: str, size: int) -> PreTrainedModel:
     )
 
 
-@pytest.fixture(scope="module", params=["llama", "gpt2", "gpt_neox"])
+@pytest.fixture(scope="module", params=["llama", "gpt2", "gpt_neox", "opt"])
 def base(
     request: pytest.FixtureRequest, tokenizer: PreTrainedTokenizerFast, tmp_path_factory: pytest.TempPathFactory
 ) -> Path:
@@ -152,8 +171,8 @@ def test_packing_cuts_nothing_and_starts_positions_anew() -> None:
     examples = [Encoded(tuple([n + 1] * n), tuple([IGNORE] * (n - 1) + [n + 1])) for n in range(2, 12)]
     examples.append(Encoded(tuple([99] * 21), tuple([99] * 21)))  # longer than a row: left out
     found: list[int] = []
-    for ids, labels, positions in pack(examples, 20, random.Random(0)):
-        assert ids.shape == labels.shape == positions.shape == (20,)
+    for ids, labels, positions, weights in pack(examples, 20, random.Random(0)):
+        assert ids.shape == labels.shape == positions.shape == weights.shape == (20,)
         starts = [*(positions == 0).nonzero().flatten().tolist(), 20]
         for start, stop in itertools.pairwise(starts):
             assert positions[start:stop].tolist() == list(range(stop - start))
@@ -176,22 +195,25 @@ def test_mask() -> None:
     ]
 
 
-@pytest.mark.parametrize("kind", ["llama", "gpt2", "gpt_neox"])
+@pytest.mark.parametrize("kind", ["llama", "gpt2", "gpt_neox", "opt"])
 def test_packed_examples_do_not_see_one_another(tokenizer: PreTrainedTokenizerFast, kind: str) -> None:
     model = make(kind, len(tokenizer)).eval()
     encoded = [encode(tokenizer, e) for e in EXAMPLES[:4]]
     with torch.inference_mode():
-        whole, count = 0.0, 0
+        whole, count, alone = 0.0, 0.0, list[float]()
         for one in encoded:
             ids, labels = torch.tensor([one.ids]), torch.tensor([one.labels])
             learned = int((labels != IGNORE).sum())
             logits = model(input_ids=ids).logits[:, :-1]
-            whole += float(torch.nn.functional.cross_entropy(logits[0], labels[0, 1:], reduction="sum"))
-            count += learned
+            loss = float(torch.nn.functional.cross_entropy(logits[0], labels[0, 1:], reduction="sum"))
+            whole += one.weight * loss
+            count += one.weight * learned
+            alone.append(loss / learned)
         (row,) = list(pack(encoded, 128, random.Random(0)))
         packed = answer_loss(model, *(part[None] for part in row))
     assert float(packed) == pytest.approx(whole / count, rel=1e-4)
-    assert evaluate(model, encoded, 40) == pytest.approx(whole / count, rel=1e-4)
+    assert {one.weight for one in encoded} == {1.0, 4.0}  # both skills
+    assert evaluate(model, encoded[:1], 40) == pytest.approx(alone[0], rel=1e-4)
 
 
 def test_learning_rate() -> None:

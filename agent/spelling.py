@@ -1,0 +1,78 @@
+"""Titles with typing errors: windows of words that nothing else explains, compared with all known titles."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from vouchrec.agent.gazetteer import Gazetteer
+from vouchrec.agent.titles import TITLE_CUES, capitalised
+from vouchrec.agent.types import Span
+from vouchrec.agent.words import Token, common_words
+from vouchrec.retrieval.types import ItemId
+
+_LONGEST = 6
+_WRITTEN_AS_TITLE = 92.0
+"""Likeness from which capitalised words are a title before any of them is taken as a value ("Forest Gump")."""
+
+
+def misspelt_titles(text: str, tokens: Sequence[Token], free: Sequence[bool], gazetteer: Gazetteer) -> Iterator[Span]:
+    """Yield titles by likeness: windows of free words that hold an unknown word or follow a cue."""
+    position = 0
+    while position < len(tokens):
+        span = _misspelt_at(text, tokens, free, position, gazetteer) if free[position] else None
+        if span is None:
+            position += 1
+            continue
+        yield span
+        while position < len(tokens) and tokens[position].start < span.end:
+            position += 1
+
+
+def written_as_titles(text: str, tokens: Sequence[Token], free: Sequence[bool], gazetteer: Gazetteer) -> Iterator[Span]:
+    """Yield titles that two or more capitalised words are nearly spelt like; "Forest" in "Forest Gump" is no theme."""
+    position = 0
+    while position < len(tokens):
+        length = _capitals(text, tokens, free, position)
+        for words in range(length, 1, -1):
+            start, end = tokens[position].start, tokens[position + words - 1].end
+            near = gazetteer.nearest_titles(text[start:end], 1, cutoff=_WRITTEN_AS_TITLE)
+            if near:
+                yield Span(start, end, text[start:end], "title", items=(near[0][0],), guess=True)
+                position += words - 1
+                break
+        position += 1
+
+
+def _capitals(text: str, tokens: Sequence[Token], free: Sequence[bool], position: int) -> int:
+    """Return how many free words from here on have capitals."""
+    length = 0
+    while length < _LONGEST and position + length < len(tokens) and free[position + length]:
+        if not capitalised(text, tokens, position + length, 1):
+            break
+        length += 1
+    return length
+
+
+def _misspelt_at(
+    text: str, tokens: Sequence[Token], free: Sequence[bool], position: int, gazetteer: Gazetteer
+) -> Span | None:
+    best: tuple[float, int, ItemId] | None = None
+    for length in range(1, _LONGEST + 1):
+        words = tokens[position : position + length]
+        if len(words) < length or not all(free[position : position + length]):
+            break
+        unknown = sum(len(w.folded) for w in words if w.folded not in common_words())
+        letters = sum(len(w.folded) for w in words)
+        cued = position > 0 and tokens[position - 1].folded in TITLE_CUES
+        if unknown < 4 or unknown < (0.25 if cued else 0.4) * letters or letters < 5:
+            continue
+        if length == 1 and gazetteer.is_ordinary(words[0].folded):  # a "beginner" is no misspelt "Beginners"
+            continue
+        cutoff = 84.0 if cued or capitalised(text, tokens, position, length) else 89.0
+        near = gazetteer.nearest_titles(text[words[0].start : words[-1].end], 1, cutoff=cutoff)
+        if near and (best is None or near[0][1] > best[0]):
+            best = (near[0][1], length, near[0][0])
+    if best is None:
+        return None
+    start, end = tokens[position].start, tokens[position + best[1] - 1].end
+    return Span(start, end, text[start:end], "title", items=(best[2],), guess=True)
