@@ -5,8 +5,11 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
+import numpy as np
+
 from vouchrec.agent.types import Span
 from vouchrec.agent.words import CARDINALS
+from vouchrec.retrieval.catalogue import Catalogue
 from vouchrec.retrieval.types import Constraint
 
 _UNITS = {"one": 1, "two": 2, "three": 3, "four": 4, "five": 5, "six": 6, "seven": 7, "eight": 8, "nine": 9}
@@ -30,6 +33,14 @@ class Clock:
     """What relative expressions count from: the newest year of the catalogue."""
 
     newest: int
+
+
+def clock_of(catalogue: Catalogue) -> Clock:
+    """Return the clock of a catalogue: its newest year, or 2026 where items have none."""
+    years = [a.name for a in catalogue.domain.attributes if a.quantity == "year"]
+    known = catalogue.numbers(years[0]) if years else np.zeros(0)
+    known = known[np.isfinite(known)]
+    return Clock(int(known.max()) if len(known) else 2026)
 
 
 def amount(text: str | None, default: float) -> float:

@@ -12,8 +12,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from vouchrec.agent.amounts import clock_of
 from vouchrec.agent.gazetteer import LONGEST_NAME, Entry, Gazetteer
-from vouchrec.agent.numbers import Clock, link_numbers, plain_bound
+from vouchrec.agent.numbers import link_numbers, plain_bound
 from vouchrec.agent.people import People
 from vouchrec.agent.references import References
 from vouchrec.agent.spelling import misspelt_titles, written_as_titles
@@ -60,10 +61,7 @@ class Linker:
         self._people = People(catalogue, self.gazetteer)
         self._references = References(catalogue, self.gazetteer)
         self._comparatives = _comparatives(catalogue.domain.attributes)
-        years = [a.name for a in catalogue.domain.attributes if a.quantity == "year"]
-        known = catalogue.numbers(years[0]) if years else np.zeros(0)
-        known = known[np.isfinite(known)]
-        self.clock = Clock(int(known.max()) if len(known) else 2026)
+        self.clock = clock_of(catalogue)
 
     def link(self, text: str, screen: Screen | None = None) -> list[Span]:
         """Return the spans of a message in order, none overlapping, at most 24."""

@@ -9,7 +9,9 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from vouchrec.agent.amounts import clock_of
 from vouchrec.agent.gazetteer import LONGEST_NAME, Entry, Gazetteer
+from vouchrec.agent.numbers import link_numbers
 from vouchrec.agent.plan import CAUSE_SHARE, KIND_OF, Plan
 from vouchrec.agent.types import Claim, Verdict
 from vouchrec.agent.words import Token, common_words, tokenize
@@ -19,12 +21,22 @@ from vouchrec.retrieval.types import Recommendation
 
 _NUMBER = re.compile(r"\d+(?:[.,]\d+)?")
 _UNPROVABLE = re.compile(
-    r"\b(?:award\w*|oscars?|nominat\w+|winning|acclaim\w*|critics?|box office|blockbuster|masterpiece|classic|best|greatest|"
-    r"finest|top[- ]rated|famous|popular|everyone|everybody|universally|based on|true story|sequel|prequel|remake|trilogy|"
-    r"franchise|debut|legendary|iconic|beloved|underrated|hit|won|must[- ]see|perfect(?:ly)?|guarantee\w*|"
+    r"\b(?:award\w*|oscars?|nominat\w+|winning|acclaim\w*|critics?|reviewers?|audiences|rav(?:e|ed|ing)|box office|"
+    r"blockbuster|masterpiece|classic|best|greatest|finest|top[- ]rated|famous|popular|everyone|everybody|universally|"
+    r"based on|adapt\w*|true stor(?:y|ies)|novel|stage play|memoir|sequel|prequel|remake|follow[- ]?up|spin[- ]?off|"
+    r"trilogy|franchise|debut|legendary|iconic|(?<!your )beloved|underrated|hit(?! with you)|won(?! you over)|must[- ]see|"
+    r"perfect(?:ly)?|guarantee\w*|(?:has|have) ever|ever (?:been|made)|of (?:its|the|this|that) (?:decade|century|era)|"
     r"you(?:'ll| will) (?:love|adore)|never fails?)\b",
     re.IGNORECASE,
 )
+_PLOT = re.compile(
+    r"\b(?:(?:where|in which)(?! you)|follows an?|tells (?:of|the)"
+    r"|(?:an?|two|three) (?!(?:friend|person|viewer|film)\b)(?:[\w-]+ ){1,3}who(?:se)?"
+    r"|(?:has|finds?|sees?|sends?|takes) an? (?:[\w-]+ ){1,3}\w+ing"
+    r"|an? (?:[\w-]+ ){1,2}(?:who|that) (?:\w+s) (?:an?|her|his|its|their|the))\b",
+    re.IGNORECASE,
+)
+"""Words that begin to tell a plot, which no record holds."""
 _PERSON = re.compile(r"\[\[(?:rec|liked)\d\.(?P<name>\w+)\]\]")
 _BRACKETS = re.compile(r"\[\[|\]\]|<\||\|>")
 
@@ -52,6 +64,7 @@ class Verifier:
     def __init__(self, catalogue: Catalogue, gazetteer: Gazetteer) -> None:
         self._catalogue = catalogue
         self._gazetteer = gazetteer
+        self._clock = clock_of(catalogue)
 
     def verify(self, text: str, plan: Plan, recommendation: Recommendation) -> Verdicts:
         """Check a rendered reason: its planned claims against the score and the record, and everything else in its words."""
@@ -94,13 +107,46 @@ class Verifier:
     def _unsupported(self, text: str, plan: Plan) -> list[str]:
         found = [f"format: {m.group()}" for m in _BRACKETS.finditer(text)]
         free = text
-        for value in sorted({*plan.values().values()}, key=len, reverse=True):
+        for value in sorted(self._said(plan), key=len, reverse=True):
             # What the references brought is checked by the claims; what is left is the wording's own.
             free = re.sub(rf"(?<!\w){re.escape(value)}(?!\w)", " \u25a1 ", free, flags=re.IGNORECASE)
         found += [f"number: {m.group()}" for m in _NUMBER.finditer(free)]
         found += [f"praise: {m.group()}" for m in _UNPROVABLE.finditer(free)]
+        found += [f"plot: {m.group()}" for m in _PLOT.finditer(free)]
+        found += self._amounts(free, plan)
+        found += self._roles(free, plan)
         found += self._names(free, plan)
         return found
+
+    def _said(self, plan: Plan) -> set[str]:
+        """Return what the references stand for, whole and value by value: "identity and an alien invasion" holds two."""
+        said = set(plan.values().values())
+        items = (plan.item, *plan.liked)
+        for entry in plan.entries:
+            attribute = entry.reference.strip("[]").partition(".")[2]
+            said.update(v for item in items for v in item.values(attribute) if fold(v) in fold(entry.value))
+        return said - {""}
+
+    def _amounts(self, free: str, plan: Plan) -> list[str]:
+        """Numbers in words ("from the seventies", "under two hours") that the recommended item's record refutes."""
+        found: list[str] = []
+        for span in link_numbers(free, self._catalogue.domain, self._clock):
+            row = self._catalogue.row(plan.item.id)
+            if re.search("\u25a1 (?:that )?$", free[: span.start]):  # "98 minutes long": the plan's own amount
+                continue
+            if span.constraints and not all(self._catalogue.satisfied(c, row) for c in span.constraints):
+                found.append(f"amount: {span.text}")
+        return found
+
+    def _roles(self, free: str, plan: Plan) -> list[str]:
+        """Words of an attribute that the plan names no value of: "the same director", "plays the lead"."""
+        planned = {entry.reference.strip("[]").partition(".")[2] for entry in plan.entries}
+        attributes = [a for a in self._catalogue.domain.attributes if a.name not in planned and a.words]
+        return [
+            f"{attribute.label}: {m.group()}"
+            for attribute in attributes
+            for m in re.finditer(rf"\b(?:{'|'.join(map(re.escape, attribute.words))})\b", free, re.IGNORECASE)
+        ]
 
     def _names(self, free: str, plan: Plan) -> list[str]:
         """Names and categories in the free wording that the recommended item does not have."""
@@ -129,12 +175,13 @@ class Verifier:
 
     def _problem(self, key: tuple[str, ...], surface: str, free: str, start: int, plan: Plan) -> str:
         entry = self._gazetteer.get(key)
-        if entry is None:
+        if entry is None or surface == "us":  # the pronoun
             return ""
         named = surface[:1].isupper() and not _starts_sentence(free, start)
         if entry.people and (len(key) > 1 or named or (surface[:1].isupper() and common_words().isdisjoint(key))):
             return f"person: {surface}"
-        if entry.items and ((len(key) > 1 and named) or not self._gazetteer.is_common(key)):
+        title = named and (len(key) > 1 or not entry.values)
+        if entry.items and (title or not self._gazetteer.is_common(key)):
             return f"title: {surface}"
         return self._category(key, surface, entry, plan)
 

@@ -48,6 +48,7 @@ class Attribute:
         synonyms: Surface form to value ("sci-fi" to "science fiction").
         lower, higher: Comparative words ("shorter", "longer").
         cues: Words that go before or after a person's name to mean this attribute ("directed by").
+        words: Words that speak of this attribute without naming a value ("director", "directing").
     """
 
     name: str
@@ -64,6 +65,7 @@ class Attribute:
     lower: tuple[str, ...] = ()
     higher: tuple[str, ...] = ()
     cues: tuple[str, ...] = ()
+    words: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -251,6 +253,7 @@ def _parse_attribute(entry: Mapping[str, object], where: str) -> Attribute:
         lower=_strings(entry.get("lower", ()), f"{place} lower"),
         higher=_strings(entry.get("higher", ()), f"{place} higher"),
         cues=_strings(entry.get("cues", ()), f"{place} cues"),
+        words=_strings(entry.get("words", ()), f"{place} words"),
     )
 
 
