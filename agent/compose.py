@@ -10,6 +10,8 @@ from vouchrec.agent.types import Request
 from vouchrec.retrieval.domain import Attribute, Domain
 from vouchrec.retrieval.types import Constraint, Item, Recommendation
 
+NAMED = 4
+"""Values of a condition that are named before the rest is counted."""
 _ARTICLE = re.compile(r"\b([Aa])n?\s+(?=([\w\"“]))")
 # Spelling decides except for these: sounds at odds with the first letter.
 _SOUNDS_CONSONANT = re.compile(r"^(?:uni|use|usu|eur|one\b|once)", re.IGNORECASE)
@@ -132,7 +134,9 @@ def describe(constraint: Constraint, domain: Domain) -> str:
         return f"{'at least' if constraint.op == 'min' else 'at most'} {float(values[0]):g}{unit}"
     if attribute and attribute.quantity == "year" and constraint.op == "none_of" and len(values) > 2:
         return f"not from {values[0]} to {values[-1]}"
-    joined = " or ".join(values)
+    # "a Scandinavian film" is any of five countries, "a foreign one" of eighty: the first few say enough.
+    shown = values if len(values) <= NAMED + 1 else (*values[:NAMED], f"{len(values) - NAMED} others")
+    joined = " or ".join(shown)
     if constraint.op in ("is_not", "none_of"):
         return f"without {joined}" if attribute and attribute.people else f"not {joined}"
     if attribute and (attribute.people or attribute.single):

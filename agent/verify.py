@@ -14,7 +14,7 @@ from vouchrec.agent.gazetteer import LONGEST_NAME, Entry, Gazetteer
 from vouchrec.agent.numbers import link_numbers
 from vouchrec.agent.plan import CAUSE_SHARE, KIND_OF, Plan
 from vouchrec.agent.types import Claim, Verdict
-from vouchrec.agent.words import Token, common_words, tokenize
+from vouchrec.agent.words import Token, common_words, plain_words, tokenize
 from vouchrec.retrieval.catalogue import Catalogue, fold
 from vouchrec.retrieval.domain import Domain
 from vouchrec.retrieval.types import Recommendation
@@ -65,6 +65,7 @@ class Verifier:
         self._catalogue = catalogue
         self._gazetteer = gazetteer
         self._clock = clock_of(catalogue)
+        self._plain = plain_words() | _words_of(catalogue.domain)
 
     def verify(self, text: str, plan: Plan, recommendation: Recommendation) -> Verdicts:
         """Check a rendered reason: its planned claims against the score and the record, and everything else in its words."""
@@ -132,7 +133,9 @@ class Verifier:
         found: list[str] = []
         for span in link_numbers(free, self._catalogue.domain, self._clock):
             row = self._catalogue.row(plan.item.id)
-            if re.search("\u25a1 (?:that )?$", free[: span.start]):  # "98 minutes long": the plan's own amount
+            if re.search(
+                r"\u25a1\s+(?:just\s+)?(?:that\s+)?$", free[: span.start]
+            ):  # "98 minutes long": the plan's own amount
                 continue
             if span.constraints and not all(self._catalogue.satisfied(c, row) for c in span.constraints):
                 found.append(f"amount: {span.text}")
@@ -168,10 +171,35 @@ class Verifier:
                     step = length
                     break
             else:
-                if self._unknown(tokens[position], free):
-                    found.append(f"name: {tokens[position].text}")
+                step, problem = self._free_word(tokens, position, free, plan)
+                found += [problem] if problem else []
             position += step
         return found
+
+    def _free_word(self, tokens: Sequence[Token], position: int, free: str, plan: Plan) -> tuple[int, str]:
+        """Return how many tokens were read at a place where nothing false is named, and what is wrong with the first one.
+
+        A word outside the plain ones says something that no record can prove, unless it names a value of the item.
+        """
+        token = tokens[position]
+        if self._unknown(token, free):
+            return 1, f"name: {token.text}"
+        if _is_plain(token.folded, self._plain):
+            return 1, ""
+        for length in range(min(LONGEST_NAME, len(tokens) - position), 0, -1):
+            entry = self._gazetteer.get(tuple(w.folded for w in tokens[position : position + length]))
+            if entry is not None and self._is_own(entry, plan):
+                return length, ""
+        return 1, f"word: {token.text}"
+
+    def _is_own(self, entry: Entry, plan: Plan) -> bool:
+        """Return whether a name means a value that the recommended item has."""
+        return any(
+            fold(value) in {fold(v) for v in plan.item.values(attribute)}
+            for attribute, constraints in entry.values
+            for constraint in constraints
+            for value in constraint.values()
+        )
 
     def _problem(self, key: tuple[str, ...], surface: str, free: str, start: int, plan: Plan) -> str:
         entry = self._gazetteer.get(key)
@@ -202,6 +230,22 @@ class Verifier:
         if not token.text[:1].isupper() or _starts_sentence(free, token.start) or token.folded.split("'")[0] == "i":
             return False
         return token.folded not in common_words() and (token.folded,) not in self._gazetteer
+
+
+def _words_of(domain: Domain) -> frozenset[str]:
+    """Return the words with which the domain file speaks of items and attributes: they name a thing and no value of it."""
+    texts = [domain.noun, domain.plural, domain.consume, domain.consumed, *domain.nouns]
+    for attribute in domain.attributes:
+        texts += [attribute.label, attribute.unit, attribute.phrase, *attribute.words, *attribute.cues]
+    return frozenset(word for text in texts for word in re.findall(r"[^\W\d_]+", text.casefold()) if word != "value")
+
+
+def _is_plain(word: str, plain: frozenset[str]) -> bool:
+    """Return whether a word is plain as it stands, in each of its parts ("you've", "well-made"), or without its ending."""
+    parts = [part for part in re.split(r"['’-]", word) if part not in ("s", "t", "d", "m", "ll", "re", "ve", "")]
+    return all(
+        not part.isalpha() or part in plain or part.removesuffix("s") in plain or part + "s" in plain for part in parts
+    )
 
 
 def _starts_sentence(text: str, start: int) -> bool:

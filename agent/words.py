@@ -63,3 +63,10 @@ def common_words() -> frozenset[str]:
     """Return frequent English words: a name made of these alone needs evidence that it is meant as a name."""
     path = Path(__file__).parent / "data" / "common_words.txt"
     return frozenset(path.read_text(encoding="utf-8").split())
+
+
+@lru_cache(maxsize=1)
+def plain_words() -> frozenset[str]:
+    """Return words that state nothing by themselves, which a reason may use without proof (written by `finetune.plain_words`)."""
+    path = Path(__file__).parent / "data" / "plain_words.txt"
+    return frozenset(path.read_text(encoding="utf-8").split())

@@ -1,8 +1,8 @@
 """Planted falsehoods: what share of false reasons does the verifier refuse, and what share of true ones does it let pass?
 
 `python -m vouchrec.evals.falsehoods` reads `cases/falsehoods.jsonl`. Each case is a recommendation of the built-in catalogue (liked
-items, a wish), with a true and a false reason for it that people wrote from its plan and record; `what` names the false words. Cases
-of the set `seen` were looked at while the verifier was written; those of the set `fresh` were not. Intervals are Wilson's 95%.
+items, a wish), with a true and a false reason for it that people wrote from its plan and record; `what` names the false words.
+Cases of the set `seen` were looked at while the verifier was written; those of the set `fresh` were not. Intervals: Wilson's 95%.
 """
 
 from __future__ import annotations
