@@ -36,7 +36,7 @@ _DISLIKED = re.compile(
     r"\b(?:hate[ds]?|dislike[ds]?|(?:did|do|does|could|can)(?:n['’]?t| not) (?:really )?(?:like|stand|love|enjoy|care|get into)|left me cold|bor(?:ed|ing)|awful|terrible|meh|overrated|less like|not a fan|unlike|rubbish|not for me|sick of|tired of|nothing like|not like)\b"
 )
 _NEGATION = re.compile(
-    r"\b(?:no|not|nothing|without|except|excluding|avoid|minus|never|neither|nor|anything but|anyone but|other than|hates?|(?:don|doesn|didn|isn|aren|won|can)['’]?t|hold the|skip|zero|less|can['’]?t stand|no more|rather than|instead of|sick of|tired of|none of)\b|\btoo\s*$"
+    r"\b(?:no|not|nothing|without|w/o|sans|except|excluding|avoid|minus|never|neither|nor|anything but|anyone but|other than|hates?|(?:don|doesn|didn|isn|aren|won|can)['’]?t|hold the|skip|zero|less|can['’]?t stand|no more|rather than|instead of|sick of|tired of|none of)\b|\btoo\s*$"
 )
 _SOFT = re.compile(
     r"\b(?:maybe|perhaps|ideally|preferably|prefer|if possible|a bit|kind ?of|sort ?of|would be nice|bonus)\b"
@@ -135,11 +135,11 @@ def _clause_after(text: str, span: Span, spans: Sequence[Span]) -> str:
 
 
 _PLAIN_NEGATION = re.compile(
-    r"\b(?:no|not|without|except|excluding|never|nothing(?: with| from| by)?|anything but|anyone but|avoid|hates?|no more)"
+    r"\b(?:no|not|without|w/o|sans|minus|except|excluding|never|nothing(?: with| from| by)?|anything but|anyone but|avoid|hates?|no more)"
     r"\s+(?:an?\s+|the\s+|any\s+|more\s+|by\s+|with\s+|from\s+|in\s+)*$"
 )
 _ANY_NEGATION = re.compile(
-    r"\b(?:no|not|nothing|without|except|excluding|avoid|minus|never|neither|nor|but|other than|hat(?:e|es|ed|ing)|\w+n['’]?t|hold|skip|"
+    r"\b(?:no|not|nothing|without|w/o|sans|except|excluding|avoid|minus|never|neither|nor|but|other than|hat(?:e|es|ed|ing)|\w+n['’]?t|hold|skip|"
     r"zero|less|least|rather|instead|sick|tired|none|enough|over|too|stop|anti|non|un\w+|dislike\w*|boring|drop|lose|bar|only|free|cut|"
     r"ban|allergic|past|pass|fewer|out|nope|nah|meh|ugh|miss|worst|bad|rid|away|leave|ditch|scrap|apart|aside)\b"
 )

@@ -9,7 +9,7 @@ from dataclasses import replace
 from vouchrec.agent.link import Linker, Screen
 from vouchrec.agent.llm.base import LanguageModel
 from vouchrec.agent.prompts import parse_reading, reading_schema, understand_prompt
-from vouchrec.agent.rules import contradicts_plain_words, is_softened, read_by_rules
+from vouchrec.agent.rules import contradicts_plain_words, read_by_rules
 from vouchrec.agent.types import Act, Conversation, Reading, Request, Role, Span, Understanding
 from vouchrec.retrieval.domain import Domain
 from vouchrec.retrieval.errors import ModelError
@@ -46,7 +46,7 @@ def read(model: LanguageModel, message: str, spans: Sequence[Span], shown: int, 
     reading, doubt = read_by_model(model, message, spans, shown, before)
     if reading is None or doubt:
         return read_by_rules(message, spans, shown=shown), doubt
-    return _firm(message, reading), ""
+    return reading, ""
 
 
 def read_by_model(
@@ -68,14 +68,6 @@ def read_by_model(
     if contradicts_plain_words(message, spans, reading):
         return reading, "understanding:contradicts_words"
     return reading, ""
-
-
-def _firm(message: str, reading: Reading) -> Reading:
-    """A small model takes conditions for preferences; without "maybe" or "ideally" in the message they are conditions."""
-    if is_softened(message):
-        return reading
-    must: Role = "must"
-    return replace(reading, roles=tuple([must if role == "prefer" else role for role in reading.roles]))
 
 
 # ---- reading -> request -----------------------------------------------------------------------------------------

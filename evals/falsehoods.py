@@ -2,7 +2,8 @@
 
 `python -m vouchrec.evals.falsehoods` reads `cases/falsehoods.jsonl`. Each case is a recommendation of the built-in catalogue (liked
 items, a wish), with a true and a false reason for it that people wrote from its plan and record; `what` names the false words.
-Cases of the set `seen` were looked at while the verifier was written; those of the set `fresh` were not. Intervals: Wilson's 95%.
+The verifier was written with the first hand's cases in view; the second hand's showed that forbidden words are not enough, and the
+third hand's were written when it was finished. Intervals are Wilson's 95%.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ class Outcome:
     """What the verifier says of one case.
 
     Attributes:
-        group: `seen` or `fresh`.
+        group: Who wrote the case.
         refused: The false reason is refused.
         passed: The true reason passes.
     """

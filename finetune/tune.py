@@ -47,6 +47,8 @@ Row: TypeAlias = tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]
 log = logging.getLogger(__name__)
 MUON_RATIO = 5.0
 """Muon's learning rate over AdamW's."""
+SPLIT_SEED = 1
+"""Decides which authored lines are held out: the same in every run, so that a later stage never learns an earlier one's."""
 IGNORE = -100
 """Label of tokens that are not learned."""
 SKILL_WEIGHT = {"understand": 4.0}
@@ -320,7 +322,7 @@ def authored_examples(
     linker = Linker(catalogue, np.zeros(len(catalogue), np.float32))
     turns = read_messages(sorted(AUTHORED.glob("messages_*.jsonl")))
     reasons = read_reasons([p for p in sorted(AUTHORED.glob("reasons_*.jsonl")) if p.stem not in leave_out])
-    kept = split_groups([x.group for x in (*turns, *reasons)], held_out=held_out, seed=seed)
+    kept = split_groups([x.group for x in (*turns, *reasons)], held_out=held_out, seed=SPLIT_SEED)
     train = list(understanding_examples([t for t in turns if t.group not in kept], linker, copies=copies, seed=seed))
     train += reason_examples([r for r in reasons if r.group not in kept], catalogue, copies=copies, seed=seed)
     validation = list(understanding_examples([t for t in turns if t.group in kept], linker, copies=1, seed=seed))

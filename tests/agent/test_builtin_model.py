@@ -56,7 +56,6 @@ def test_model_understands_and_words_plain_requests(films: Workspace) -> None:
     assert replies[2].understanding.request.liked
 
 
-@pytest.mark.xfail(reason="goal of the first version, not reached: half of the reasons in the model's own words")
 def test_half_of_the_reasons_are_the_models_own(films: Workspace) -> None:
     sources = Counter(e.reason.source for r in answers(open_agent(films)) for e in r.explained)
     assert sources["model"] >= sum(sources.values()) / 2, sources
