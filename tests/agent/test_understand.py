@@ -309,7 +309,7 @@ VALID = json.dumps({"act": "recommend", "roles": {"s1": "prefer"}})
 def test_rules_stand_in_and_say_why(linker: Linker, completion: Completion | None, fallback: str) -> None:
     result = understand(Oracle(completion), linker, conversation(), "horror please")  # type: ignore[arg-type]
     assert (result.source, result.fallback) == ("rules" if fallback else "model", fallback)
-    assert [c.strength for c in result.request.constraints] == ["hard"]
+    assert [c.strength for c in result.request.constraints] == ["hard" if fallback else "soft"]
 
 
 def test_model_sees_the_message_before(linker: Linker, model) -> None:  # type: ignore[no-untyped-def]
