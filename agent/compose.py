@@ -32,7 +32,7 @@ def composed_reason(plan: Plan, domain: Domain) -> str:
     if matches:
         sentences.append(f"As you asked, it is {join(matches)}.")
     sentences += [f"It is {fact}." for fact in _phrases("fact", plan, domain)]
-    return fix_articles(" ".join(sentences)) or f"It is a {domain.noun} that fits what you asked for."
+    return fix_articles(" ".join(sentences)) or f"It is a {domain.noun} that I picked for you."
 
 
 def _phrases(kind: str, plan: Plan, domain: Domain) -> list[str]:

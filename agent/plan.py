@@ -69,7 +69,9 @@ def plan_reason(recommendation: Recommendation, query: Query, domain: Domain) ->
             break
     for attribute, value in _matches(evidence.matched, item, domain, used):
         if len(entries) < MAX_ENTRIES:
-            entries.append(Planned("match", f"[[rec1.{attribute.name}]]", value))
+            # Who asks for the seventies has not asked for 1979: the number is a fact about the item.
+            kind = "fact" if attribute.kind == "number" else "match"
+            entries.append(Planned(kind, f"[[rec1.{attribute.name}]]", value))
             used.add(attribute.name)
     for attribute in _telling(item, domain):
         if len(entries) >= 2:

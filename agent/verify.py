@@ -29,6 +29,12 @@ _UNPROVABLE = re.compile(
     r"you(?:'ll| will) (?:love|adore)|never fails?)\b",
     re.IGNORECASE,
 )
+_ASKED = re.compile(
+    r"\byou(?:'ve| have| had|'d)? (?:just )?(?:ask|want|hop|wish|request|look|need|fanc|said|told|describ|specif|set|gave|nam)\w*"
+    r"|\byour (?:request|wish|ask|brief|order|criteria)",
+    re.IGNORECASE,
+)
+"""Words that say what the person asked for."""
 _PLOT = re.compile(
     r"\b(?:(?:where|in which)(?! you)|follows an?|tells (?:of|the)"
     r"|(?:an?|two|three) (?!(?:friend|person|viewer|film)\b)(?:[\w-]+ ){1,3}who(?:se)?"
@@ -114,6 +120,8 @@ class Verifier:
         found += [f"number: {m.group()}" for m in _NUMBER.finditer(free)]
         found += [f"praise: {m.group()}" for m in _UNPROVABLE.finditer(free)]
         found += [f"plot: {m.group()}" for m in _PLOT.finditer(free)]
+        if not any(entry.kind == "match" for entry in plan.entries):
+            found += [f"request: {m.group()}" for m in _ASKED.finditer(free)]
         found += self._amounts(free, plan)
         found += self._roles(free, plan)
         found += self._names(free, plan)

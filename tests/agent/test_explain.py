@@ -175,5 +175,5 @@ def test_unsayable_values_are_not_said(agent: Agent) -> None:
     recommendation = assess(agent.workspace, Query(), Profile(), ["x"])[0]
     plan = plan_reason(recommendation, Query(), agent.workspace.domain)
     reason = choose(agent, recommendation, plan, [])
-    assert reason.text == "It is a film that fits what you asked for."
+    assert reason.text == "It is a film that I picked for you."
     assert (reason.source, reason.verified, reason.claims) == ("composed", True, ())

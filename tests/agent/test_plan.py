@@ -65,7 +65,7 @@ def test_matches_stand_in_the_order_of_the_domain(small_catalogue: Catalogue) ->
     )
     assert entries(recommendation(small_catalogue, matched=matched)) == [
         ("match", "[[rec1.genres]]", "horror"),
-        ("match", "[[rec1.runtime]]", "137 minutes"),
+        ("fact", "[[rec1.runtime]]", "137 minutes"),
         ("match", "[[rec1.moods]]", "tense"),
     ]
 
