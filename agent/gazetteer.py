@@ -150,7 +150,10 @@ class Gazetteer:
         surnames: dict[str, set[str]] = defaultdict(set)
         for item in self._catalogue.items:
             for person in item.values(attribute.name):
-                people = self._entries[name_key(person)].people
+                key = name_key(person)
+                if not key or (len(key) == 1 and (len(key[0]) < 3 or key[0] in common_words())):
+                    continue  # a footnote mark such as "[a]", which would make a person of every article
+                people = self._entries[key].people
                 if attribute.name not in people.setdefault(person, []):
                     people[person].append(attribute.name)
                 surnames[name_key(person)[-1] if name_key(person) else ""].add(person)

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 
 from vouchrec.agent.assemble import Agent
 from vouchrec.agent.link import Linker
 from vouchrec.agent.turn import reply, start
 from vouchrec.agent.types import Recommended, Span
+from vouchrec.retrieval.build import builtin_domain
+from vouchrec.retrieval.catalogue import Catalogue
+from vouchrec.retrieval.types import Item
 
 from .conftest import finished
 
@@ -98,3 +102,11 @@ def test_to_rule_out_a_person_whom_the_catalogue_lacks_keeps_everything(agent: A
         ("is_not", "Zzyzx Quuxley")
     ]
     assert [e for e in events if isinstance(e, Recommended) and e.recommendations]
+
+
+def test_a_footnote_mark_among_the_people_is_no_name() -> None:
+    items = [Item("one", "One", "", {"cast": ("[a]", "Ann Lee")}), Item("two", "Two", "", {"cast": ("[a]",)})]
+    catalogue = Catalogue(items, builtin_domain())
+    linker = Linker(catalogue, np.zeros(len(catalogue), np.float32))
+    assert [s for s in linker.link("a funny one with a heist") if s.kind == "person"] == []
+    assert [s.kind for s in linker.link("with Ann Lee")] == ["person"]
