@@ -124,6 +124,7 @@ class Verifier:
             found += [f"request: {m.group()}" for m in _ASKED.finditer(free)]
         found += self._amounts(free, plan)
         found += self._roles(free, plan)
+        found += self._sameness(free, plan)
         found += self._names(free, plan)
         return found
 
@@ -148,6 +149,15 @@ class Verifier:
             if span.constraints and not all(self._catalogue.satisfied(c, row) for c in span.constraints):
                 found.append(f"amount: {span.text}")
         return found
+
+    def _sameness(self, free: str, plan: Plan) -> list[str]:
+        """Likenesses that the plan does not hold: "the same year" where no year is shared."""
+        shared = {e.reference.strip("[]").partition(".")[2] for e in plan.entries if e.kind == "shared"}
+        labels = [a.label for a in self._catalogue.domain.attributes if a.name not in shared]
+        return [
+            f"same: {m.group()}"
+            for m in re.finditer(rf"\bsame (?:{'|'.join(map(re.escape, labels))})", free, re.IGNORECASE)
+        ]
 
     def _roles(self, free: str, plan: Plan) -> list[str]:
         """Words of an attribute that the plan names no value of: "the same director", "plays the lead"."""
