@@ -80,6 +80,7 @@ def test_the_first_cause_and_what_was_asked_for_must_be_said(plan: Plan, text: s
         ("You wanted [[rec1.genres]] and and [[rec1.themes]] tonight.", "repetition"),
         ("You see why you see why: [[rec1.genres]] and [[rec1.themes]].", "repetition"),
         ("You wanted [[rec1.genres]], [[rec1.themes]] and Tom Hanks.", "unsupported"),
+        ("You wanted [[rec1.genres]], and this one is the same year as that.", "unsupported"),
         ("The best of [[rec1.genres]] and [[rec1.themes]] there is.", "unsupported"),
         ("", "unfinished"),
     ],
