@@ -78,7 +78,8 @@ def choose(agent: Agent, recommendation: Recommendation, plan: Plan, candidates:
                 failure = f"reason:{problem}"
                 continue
             text = render(candidate.text, plan)
-            verdicts = agent.verifier.verify(text, plan, recommendation)
+            said = replace(plan, entries=tuple(e for e in plan.entries if e.reference in candidate.text))
+            verdicts = agent.verifier.verify(text, said, recommendation)
             if verdicts.verified:
                 return Reason(text, verdicts.claims, True, "model")
             failure = "reason:unsupported"

@@ -20,7 +20,7 @@ from vouchrec.agent.references import References
 from vouchrec.agent.spelling import misspelt_titles, written_as_titles
 from vouchrec.agent.titles import capitalised, evident, list_goes_on
 from vouchrec.agent.types import Span
-from vouchrec.agent.words import Token, tokenize
+from vouchrec.agent.words import Token, scan, tokenize
 from vouchrec.retrieval.catalogue import Catalogue
 from vouchrec.retrieval.domain import Attribute
 from vouchrec.retrieval.types import Constraint, ItemId, ItemVector, Op
@@ -107,15 +107,7 @@ class Linker:
 
     def _named(self, text: str, tokens: Sequence[Token], *, strong: bool) -> Iterator[Span]:
         """Yield spans of known names; strong ones are titles with evidence and names of two words or more."""
-        position = 0
-        while position < len(tokens):
-            span = self._longest(text, tokens, position, strong)
-            if span is None:
-                position += 1
-                continue
-            yield span
-            while position < len(tokens) and tokens[position].start < span.end:
-                position += 1
+        return scan(tokens, lambda position: self._longest(text, tokens, position, strong))
 
     def _longest(self, text: str, tokens: Sequence[Token], position: int, strong: bool) -> Span | None:
         for length in range(min(LONGEST_NAME, len(tokens) - position), 0, -1):

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from vouchrec.agent.gazetteer import Gazetteer
 from vouchrec.agent.titles import TITLE_CUES, capitalised
 from vouchrec.agent.types import Span
-from vouchrec.agent.words import Token, common_words
+from vouchrec.agent.words import Token, common_words, scan
 from vouchrec.retrieval.types import ItemId
 
 _LONGEST = 6
@@ -17,30 +17,23 @@ _WRITTEN_AS_TITLE = 92.0
 
 def misspelt_titles(text: str, tokens: Sequence[Token], free: Sequence[bool], gazetteer: Gazetteer) -> Iterator[Span]:
     """Yield titles by likeness: windows of free words that hold an unknown word or follow a cue."""
-    position = 0
-    while position < len(tokens):
-        span = _misspelt_at(text, tokens, free, position, gazetteer) if free[position] else None
-        if span is None:
-            position += 1
-            continue
-        yield span
-        while position < len(tokens) and tokens[position].start < span.end:
-            position += 1
+    return scan(tokens, lambda at: _misspelt_at(text, tokens, free, at, gazetteer) if free[at] else None)
 
 
 def written_as_titles(text: str, tokens: Sequence[Token], free: Sequence[bool], gazetteer: Gazetteer) -> Iterator[Span]:
     """Yield titles that two or more capitalised words are nearly spelt like; "Forest" in "Forest Gump" is no theme."""
-    position = 0
-    while position < len(tokens):
-        length = _capitals(text, tokens, free, position)
-        for words in range(length, 1, -1):
-            start, end = tokens[position].start, tokens[position + words - 1].end
-            near = gazetteer.nearest_titles(text[start:end], 1, cutoff=_WRITTEN_AS_TITLE)
-            if near:
-                yield Span(start, end, text[start:end], "title", items=(near[0][0],), guess=True)
-                position += words - 1
-                break
-        position += 1
+    return scan(tokens, lambda at: _written_at(text, tokens, free, at, gazetteer))
+
+
+def _written_at(
+    text: str, tokens: Sequence[Token], free: Sequence[bool], position: int, gazetteer: Gazetteer
+) -> Span | None:
+    for words in range(_capitals(text, tokens, free, position), 1, -1):
+        start, end = tokens[position].start, tokens[position + words - 1].end
+        near = gazetteer.nearest_titles(text[start:end], 1, cutoff=_WRITTEN_AS_TITLE)
+        if near:
+            return Span(start, end, text[start:end], "title", items=(near[0][0],), guess=True)
+    return None
 
 
 def _capitals(text: str, tokens: Sequence[Token], free: Sequence[bool], position: int) -> int:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
+from vouchrec.agent.types import Span
 from vouchrec.retrieval.catalogue import fold
 
 # "Fincher-like" is a name and what is made of it: the ending is a word of its own.
@@ -36,6 +38,15 @@ class Token:
 def tokenize(text: str) -> list[Token]:
     """Return the words of a text; apostrophes, dots, ampersands and hyphens inside a word belong to it."""
     return [Token(m.start(), m.end(), m.group(), normal(m.group())) for m in _TOKEN.finditer(text)]
+
+
+def scan(tokens: Sequence[Token], find: Callable[[int], Span | None]) -> Iterator[Span]:
+    """Yield what is found at the tokens from left to right, going on behind each span."""
+    end = 0
+    for position, token in enumerate(tokens):
+        if token.start >= end and (span := find(position)) is not None:
+            yield span
+            end = span.end
 
 
 def normal(text: str) -> str:

@@ -47,6 +47,7 @@ def test_a_wording_may_leave_out_one_more_fact(agent: Agent, recommendation: Rec
         agent, recommendation, plan, [Completion("You wanted [[rec1.genres]], and so [[rec1]] it is.", -0.5)]
     )
     assert (reason.text, reason.source) == ("You wanted horror, and so The Thing it is.", "model")
+    assert [c.reference for c in reason.claims] == ["rec1.genres"], "a claim that the sentence does not make"
 
 
 @pytest.mark.parametrize(
