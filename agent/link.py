@@ -142,7 +142,8 @@ class Linker:
                 return None
             if surface.lower() == "us":  # the pronoun, not the country
                 return None if surface != "US" else Span(start, end, surface, attribute, constraints=meant)
-            return Span(start, end, surface, attribute, constraints=meant)
+            others = tuple(constraints[0] for _, constraints in entry.values[1:])
+            return Span(start, end, surface, attribute, constraints=meant, others=others)
         return None
 
     def _is_title(

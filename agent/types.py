@@ -42,6 +42,7 @@ class Span:
         kind: `title` (an item by name), `ref` (an item on the screen), `count`, `person`, or an attribute's name.
         items: What a title or reference means, most likely first.
         constraints: What an attribute span means when wanted; all of them together.
+        others: What else its words can mean ("war", a kind and a theme): ruled out as well where the span is unwanted.
         count: Number for kind `count`.
         guess: True for a title found by likeness only.
     """
@@ -52,6 +53,7 @@ class Span:
     kind: str
     items: tuple[ItemId, ...] = ()
     constraints: tuple[Constraint, ...] = ()
+    others: tuple[Constraint, ...] = ()
     count: int = 0
     guess: bool = False
 

@@ -81,7 +81,8 @@ def build_request(
     pairs = list(zip(spans, reading.roles, strict=True))
     stated = _constraints(message, pairs, domain)
     previous = conversation.state.request if conversation.state else None
-    constraints = _carry(act, previous, stated, domain)
+    lifted = tuple(c for span, role in pairs if role in ("must", "prefer") for c in span.others)
+    constraints = _carry(act, previous, stated, lifted, domain)
     wish = _wish(message, pairs, domain)
     if previous is not None and act in ("critique", "feedback"):
         wish = f"{previous.wish} {wish}".strip()[-_LONGEST_WISH:] if act == "critique" else previous.wish
@@ -201,7 +202,7 @@ def _negated(span: Span, strength: Strength) -> list[Constraint]:
         value = float(str(only.value))
         flipped = ("max", value - 1) if only.op == "min" else ("min", value + 1)
         return [Constraint(only.attribute, "max" if flipped[0] == "max" else "min", flipped[1], strength)]
-    chosen = span.constraints if span.kind == "person" else (span.constraints[0],)
+    chosen = span.constraints if span.kind == "person" else (span.constraints[0], *span.others)
     return [_without(c, strength) for c in chosen]
 
 
@@ -238,7 +239,11 @@ def _replaces(new: Constraint, old: Constraint) -> bool:
 
 
 def _carry(
-    act: Act, previous: Request | None, stated: tuple[Constraint, ...], domain: Domain
+    act: Act,
+    previous: Request | None,
+    stated: tuple[Constraint, ...],
+    lifted: tuple[Constraint, ...],
+    domain: Domain,
 ) -> tuple[Constraint, ...]:
     """Join what was said before with what is said now.
 
@@ -248,8 +253,18 @@ def _carry(
         return stated
     new = act == "recommend"
     kept = [c for c in previous.constraints if not new or c.op in ("is_not", "none_of")]
+    # "War is fine after all" also takes back the other things that "no war" ruled out.
+    kept = [c for c in kept if not any(_rules_out(c, other) for other in lifted)]
     left = [rest for old in kept if (rest := _left_of(old, stated, domain)) is not None]
     return _consistent([*left, *stated])
+
+
+def _rules_out(old: Constraint, wanted: Constraint) -> bool:
+    """Return whether an earlier condition keeps a wanted value out."""
+    same = old.attribute == wanted.attribute and {v.casefold() for v in old.values()} & {
+        v.casefold() for v in wanted.values()
+    }
+    return old.op in ("is_not", "none_of") and bool(same)
 
 
 def _left_of(old: Constraint, stated: Sequence[Constraint], domain: Domain) -> Constraint | None:

@@ -5,12 +5,15 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 
+import numpy as np
 import pytest
 
 from vouchrec.agent.link import Linker, Screen
 from vouchrec.agent.llm.base import Completion
 from vouchrec.agent.types import Conversation, Reading, Request, Role, Turn
 from vouchrec.agent.understand import build_request, understand
+from vouchrec.retrieval.build import builtin_domain, builtin_items
+from vouchrec.retrieval.catalogue import Catalogue
 from vouchrec.retrieval.errors import ModelError
 from vouchrec.retrieval.types import Constraint, Query
 
@@ -318,3 +321,17 @@ def test_model_sees_the_message_before(linker: Linker, model) -> None:  # type: 
     model._answer = Script({"shorter": ("critique", {})})
     understand(model, linker, talk, "shorter")
     assert "shown: 3\nbefore: a comedy\nmessage: " in model.prompts[-1]
+
+
+def test_an_unwanted_word_rules_out_all_that_it_can_mean() -> None:
+    """ "War" is a kind of film and a theme: who wants no war wants neither, and may take both back."""
+    catalogue = Catalogue(builtin_items(), builtin_domain())
+    films = Linker(catalogue, np.zeros(len(catalogue), np.float32))
+    talk = conversation()
+    first = request(films, "nothing with war in it", "recommend", {"war": "exclude"}, talk)
+    assert {(c.attribute, c.op, c.value) for c in first.constraints} == {
+        ("genres", "is_not", "war"),
+        ("themes", "is_not", "war"),
+    }
+    wanted = request(films, "war is fine after all", "critique", {"war": "must"}, talk)
+    assert {(c.attribute, c.op, c.value) for c in wanted.constraints} == {("genres", "is", "war")}
