@@ -7,6 +7,7 @@ from pathlib import Path
 
 from vouchrec.agent.link import Linker
 from vouchrec.agent.llm.base import LanguageModel
+from vouchrec.agent.opinion import SecondReader
 from vouchrec.agent.verify import Verifier
 from vouchrec.retrieval.interactions import is_explicit
 from vouchrec.retrieval.types import Item
@@ -21,11 +22,13 @@ class Agent:
     Args:
         workspace: An open workspace.
         model: Any implementation of the language-model seam.
+        second: Checks the model's reading of messages; none for models that need no help.
     """
 
-    def __init__(self, workspace: Workspace, model: LanguageModel) -> None:
+    def __init__(self, workspace: Workspace, model: LanguageModel, second: SecondReader | None = None) -> None:
         self.workspace = workspace
         self.model = model
+        self.second = second
         self.linker = Linker(workspace.catalogue, workspace.popularity)
         self.verifier = Verifier(workspace.catalogue, self.linker.gazetteer)
         self.explicit_ratings = is_explicit([i.value for i in workspace.store.interactions()])
@@ -58,7 +61,22 @@ def open_agent(
     Raises:
         ModelError: The model, adapter or server can't be used.
     """
-    return Agent(workspace, open_model(model, adapter=adapter, base_url=base_url, api_key=api_key))
+    second = open_second(model, base_url=base_url)
+    return Agent(workspace, open_model(model, adapter=adapter, base_url=base_url, api_key=api_key), second)
+
+
+def open_second(model: str = BUILTIN_MODEL, *, base_url: str = "") -> SecondReader | None:
+    """Return the second reader that belongs to a model: only the built-in one has one.
+
+    Raises:
+        ModelError: Its packaged weights are absent or damaged.
+    """
+    if base_url or model != BUILTIN_MODEL:
+        return None
+    from vouchrec.agent.llm.local import BUILTIN_DIR
+    from vouchrec.agent.llm.tagger import SpanTagger
+
+    return SpanTagger(BUILTIN_DIR / "tagger")
 
 
 def open_model(

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from vouchrec.agent.plan import MAX_VALUES, Plan, join
 from vouchrec.agent.types import Request
+from vouchrec.agent.wording import phrased
 from vouchrec.retrieval.domain import Attribute, Domain
 from vouchrec.retrieval.types import Constraint, Item, Recommendation
 
@@ -42,11 +43,6 @@ def _phrases(kind: str, plan: Plan, domain: Domain) -> list[str]:
         if entry.kind == kind and attribute is not None:
             found.append(phrased(attribute, entry.value, domain))
     return found
-
-
-def phrased(attribute: Attribute, value: str, domain: Domain) -> str:
-    """Return a value as it stands after "It is"."""
-    return attribute.phrase.replace("{noun}", domain.noun).replace("{value}", value)
 
 
 def fix_articles(text: str) -> str:

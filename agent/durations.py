@@ -24,7 +24,8 @@ _SHORTEST, _LONGEST = 20, 480
 _THING = r"(?:films?|movies?|books?|games?|ones?|thing|going|go|a\s+minute)\s+"
 _MAX = (
     r"under|below|sub|less\s+than|fewer\s+than|at\s+(?:the\s+)?most|max(?:imum)?(?:\s+of)?|no\s+(?:more|longer)\s+than|"
-    rf"(?:no|not|nothing|never)\s+(?:{_THING})?(?:over|past|above|more\s+than|longer\s+than)|shorter\s+than|up\s+to|within|<=?|tops"
+    rf"(?:no|not|nothing|never)\s+(?:{_THING})?(?:over|past|above|more\s+than|longer\s+than)|shorter\s+than|up\s+to|within|"
+    r"(?<!the )inside(?:\s+of)?|<=?|tops"
 )
 _MIN = (
     r"over|above|(?<!the )past|more\s+than|at\s+least|longer\s+than|min(?:imum)?(?:\s+of)?|>=?|"
@@ -56,10 +57,10 @@ def _time(tag: str = "") -> str:
 _BOUNDS = rf"(?<!\w)(?:(?P<max>{_MAX})|(?P<min>{_MIN})|(?P<about>{_ABOUT}))"
 _AMOUNT = re.compile(
     rf"(?<![\w.:])(?:{_BOUNDS}\s*-?\s*(?:the\s+)?(?:about\s+)?)?{_time()}(?:\s*ish\b)?(?:\s+mark\b)?"
-    r"(?P<tail>\s*(?:max(?:imum)?|tops|or\s+(?:less|shorter|under)|(?:at\s+)?(?:the\s+)?(?:very\s+)?most|and\s+(?:no|not\s+a\s+minute)\s+(?:more|longer)|"
+    r"(?P<tail>\s*(?:max(?:imum)?|tops|or\s+(?:less|shorter|under)|(?:at\s+)?(?:the\s+)?(?:very\s+)?most|at\s+the\s+(?:outside|longest)|and\s+(?:no|not\s+a\s+minute)\s+(?:more|longer)|"
     r"is\s+(?:my\s+|the\s+)?(?:max(?:imum)?|limit)|limit))?\b"
     r"(?P<toomuch>\s+(?:is|are)\s+(?:far\s+|way\s+)?too\s+(?:much|long))?"
-    r"(?P<up>\s*(?:or\s+(?:more|longer)|\+|minimum|at\s+least))?",
+    r"(?P<up>\s*(?:or\s+(?:more|longer)|\+|minimum|at\s+(?:the\s+)?(?:very\s+)?least))?",
     re.IGNORECASE,
 )
 _RANGE = re.compile(

@@ -12,11 +12,14 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from vouchrec.agent.compose import composed_reason, fix_articles
+from vouchrec.agent.contexts import is_usual
 from vouchrec.agent.llm.base import Completion
 from vouchrec.agent.plan import Plan, plan_reason
 from vouchrec.agent.prompts import reason_prompt
 from vouchrec.agent.types import Explained, Reason
 from vouchrec.agent.verify import relates_wrongly
+from vouchrec.agent.wording import in_place
+from vouchrec.retrieval.domain import Domain
 from vouchrec.retrieval.errors import ModelError
 from vouchrec.retrieval.types import Profile, Query, Recommendation
 
@@ -71,13 +74,13 @@ def choose(agent: Agent, recommendation: Recommendation, plan: Plan, candidates:
     failure = candidates if isinstance(candidates, str) else "reason:empty"
     if not isinstance(candidates, str):
         for candidate in sorted(candidates, key=lambda c: -c.logprob):
-            problem = form_problem(candidate, plan) or (
+            problem = form_problem(candidate, plan, agent.workspace.domain) or (
                 "wrong_relation" if relates_wrongly(candidate.text, agent.workspace.domain) else ""
             )
             if problem:
                 failure = f"reason:{problem}"
                 continue
-            text = render(candidate.text, plan)
+            text = render(candidate.text, plan, agent.workspace.domain)
             said = replace(plan, entries=tuple(e for e in plan.entries if e.reference in candidate.text))
             verdicts = agent.verifier.verify(text, said, recommendation)
             if verdicts.verified:
@@ -107,7 +110,7 @@ def _required(plan: Plan) -> set[str]:
     return asked | ({first} if first else set()) or {e.reference for e in plan.entries[:1]}
 
 
-def form_problem(candidate: Completion, plan: Plan) -> str:
+def form_problem(candidate: Completion, plan: Plan, domain: Domain) -> str:
     """Return what is wrong with the form of a wording, or an empty string."""
     text = candidate.text.strip()
     found = _REFERENCE.findall(text)
@@ -115,7 +118,7 @@ def form_problem(candidate: Completion, plan: Plan) -> str:
     twice = [r for r in used if "." in r and found.count(r) > 1]
     legal = {*plan.values()}
     required = _required(plan)
-    words = len(render(text, plan).split())
+    words = len(render(text, plan, domain).split())
     checks = (
         ("unfinished", not candidate.finished or not text.endswith((".", "!", "?"))),
         (
@@ -125,14 +128,24 @@ def form_problem(candidate: Completion, plan: Plan) -> str:
         ("missing_reference", bool(required - used)),
         ("length", not SHORTEST <= words <= LONGEST),
         ("repetition", bool(twice) or bool(_REPEATED.search(_REFERENCE.sub(" \u25a1 ", text)))),
+        ("unusual", not is_usual(text)),
         ("babble", candidate.logprob < MIN_LOGPROB),
     )
     return next((name for name, wrong in checks if wrong), "")
 
 
-def render(text: str, plan: Plan) -> str:
-    """Replace references by what they stand for, repair articles, and start sentences with a capital."""
+def render(text: str, plan: Plan, domain: Domain) -> str:
+    """Replace references by what they stand for at their place, repair articles, and start sentences with a capital."""
+    text = text.strip()
     values = plan.values()
-    filled = _REFERENCE.sub(lambda m: values.get(m.group(), m.group()), text.strip())
+    entries = {entry.reference: entry for entry in plan.entries}
+
+    def put(m: re.Match[str]) -> str:
+        entry = entries.get(m.group())
+        if entry is None:
+            return values.get(m.group(), m.group())
+        return in_place(entry, text[: m.start()], text[m.end() :], domain)
+
+    filled = _REFERENCE.sub(put, text)
     filled = fix_articles(" ".join(filled.split()))
     return re.sub(r"(^|[.!?]\s+)([a-z])", lambda m: m[1] + m[2].upper(), filled)

@@ -22,6 +22,8 @@ MIN_FIRST_NAME_ITEMS = 5
 """A first name alone means a person who has at least this many items, and three times as many as anyone of that name."""
 FUZZY_CUTOFF = 87.0
 FUZZY_PERSON_CUTOFF = 85.0
+LONGEST_PLAIN = 7
+"""Letters from which a surname is unlike enough to other words that a misspelling of it is told alone."""
 _FULL_NAMES = {"jimmy": "jam", "bill": "wil", "bob": "rob", "bobby": "rob", "dick": "ric", "johnny": "joh"}  # fmt: skip
 _PLURALS = ("s", "es")
 _LOWER_WORD = re.compile(r"(?<![\w'’-])[a-z]{3,}(?![\w'’-])")
@@ -66,6 +68,14 @@ class Gazetteer:
         self._surnamed: dict[str, list[str]] = defaultdict(list)
         self._known_as: dict[tuple[str, ...], dict[str, list[str]]] = {}
         self._add_short_names()
+        surnames = {name_key(person)[-1] for person in self._items_by_person()}
+        self._alone = sorted(
+            s for s in surnames if len(s) >= LONGEST_PLAIN and ((s,) in self._known_as or self._entries_of_people(s))
+        )
+
+    def _entries_of_people(self, word: str) -> bool:
+        entry = self._entries.get((word,))
+        return entry is not None and bool(entry.people) and not entry.items and not entry.values
 
     def __contains__(self, key: object) -> bool:
         return key in self._entries
@@ -107,6 +117,11 @@ class Gazetteer:
             return {}
         person = self._people[found[0]]
         return {person: self._entries[name_key(person)].people[person]}
+
+    def nearest_surname(self, word: str) -> tuple[str, ...] | None:
+        """Return the key under which a misspelt surname of one well-known person is found ("Tarrantino"), or None."""
+        found = process.extractOne(word, self._alone, scorer=fuzz.ratio, score_cutoff=FUZZY_CUTOFF)
+        return (found[0],) if found else None
 
     def add_item(self, row: Row) -> None:
         """Make an item's title and aliases known."""
@@ -153,10 +168,18 @@ class Gazetteer:
                 key = name_key(person)
                 if not key or (len(key) == 1 and (len(key[0]) < 3 or key[0] in common_words())):
                     continue  # a footnote mark such as "[a]", which would make a person of every article
-                people = self._entries[key].people
-                if attribute.name not in people.setdefault(person, []):
-                    people[person].append(attribute.name)
-                surnames[name_key(person)[-1] if name_key(person) else ""].add(person)
+                for form in {key, name_key(person.replace("-", " "))}:  # "Bong Joon Ho" is written both ways
+                    people = self._entries[form].people
+                    if attribute.name not in people.setdefault(person, []):
+                        people[person].append(attribute.name)
+                surnames[key[-1]].add(person)
+        self._add_surnames(attribute, surnames)
+        for surface, person in attribute.synonyms.items():
+            if self._catalogue.rows_with(attribute.name, person):
+                self._entries[name_key(surface)].people.setdefault(person, []).append(attribute.name)
+
+    def _add_surnames(self, attribute: Attribute, surnames: Mapping[str, set[str]]) -> None:
+        """Make a surname stand for the one who is well known by it."""
         for surname, people_of in surnames.items():
             person = max(people_of, key=lambda p: len(self._catalogue.rows_with(attribute.name, p)))
             count = len(self._catalogue.rows_with(attribute.name, person))
@@ -168,9 +191,6 @@ class Gazetteer:
                 names = self._entries[(surname,)].people
                 if not names or person in names:
                     names.setdefault(person, []).append(attribute.name)
-        for surface, person in attribute.synonyms.items():
-            if self._catalogue.rows_with(attribute.name, person):
-                self._entries[name_key(surface)].people.setdefault(person, []).append(attribute.name)
 
     def _add_short_names(self) -> None:
         """Make first names, leading parts, surnames and initials of the well-known stand for them."""

@@ -7,7 +7,7 @@ with typing errors. A name made of ordinary words is a title only with evidence.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,12 +17,12 @@ from vouchrec.agent.gazetteer import LONGEST_NAME, Entry, Gazetteer
 from vouchrec.agent.numbers import link_numbers, plain_bound
 from vouchrec.agent.people import People
 from vouchrec.agent.references import References
-from vouchrec.agent.spelling import misspelt_titles, written_as_titles
-from vouchrec.agent.titles import capitalised, evident, list_goes_on
+from vouchrec.agent.spelling import misspelt_people, misspelt_titles, written_as_titles
+from vouchrec.agent.titles import capitalised, evident, in_unknown_name, list_goes_on
 from vouchrec.agent.types import Span
 from vouchrec.agent.words import Token, scan, tokenize
 from vouchrec.retrieval.catalogue import Catalogue
-from vouchrec.retrieval.domain import Attribute
+from vouchrec.retrieval.domain import Attribute, Quantity
 from vouchrec.retrieval.types import Constraint, ItemId, ItemVector, Op
 
 MAX_SPANS = 24
@@ -38,6 +38,16 @@ _PEOPLE_AFTER = re.compile(
     re.IGNORECASE,
 )
 _YEAR_AFTER = re.compile(r"^\s*[(\[,]?\s*(?:the\s+)?(?P<year>(?:19|20)\d\d)(?!\d|['’]?s\b)(?:\s+one)?(?:\s*[)\]])?")
+
+_FAR = r"(?:(?<!not )\btoo|(?:\b(?:are|is|was|were)|['’](?:re|s))\s+(?:all\s+|both\s+|just\s+)?so)\s+(?:(?:bloody|damn|fucking|freaking)\s+)?"
+_NO_PURPOSE = r"\b(?!\s+to\b|-)"
+_TOO: Mapping[tuple[Quantity, str], re.Pattern[str]] = {
+    ("year", "much"): re.compile(rf"{_FAR}(?:modern|new|recent){_NO_PURPOSE}", re.IGNORECASE),
+    ("year", "little"): re.compile(rf"{_FAR}(?:old(?:[\s-]fashioned)?|dated|ancient){_NO_PURPOSE}", re.IGNORECASE),
+    ("duration", "much"): re.compile(rf"{_FAR}long{_NO_PURPOSE}", re.IGNORECASE),
+    ("duration", "little"): re.compile(rf"{_FAR}short{_NO_PURPOSE}", re.IGNORECASE),
+}
+"""What is said of a list that has too much or too little of a quantity."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,29 +76,19 @@ class Linker:
     def link(self, text: str, screen: Screen | None = None) -> list[Span]:
         """Return the spans of a message in order, none overlapping, at most 24."""
         screen = screen or Screen()
-        taken = _Taken()
-        tokens = tokenize(text)
-        for span in self._references.described(text, screen.shown):
-            taken.add(span)
-        for span in self._named(text, tokens, strong=True):
-            taken.add(span)
+        taken, tokens = _Taken(), tokenize(text)
+        taken.add(self._references.described(text, screen.shown))
+        taken.add(self._named(text, tokens, strong=True))
         numbers = link_numbers(text, self.catalogue.domain, self.clock)
-        for span in self._references.found(text, screen.shown, screen.focus, numbers, tuple(taken.spans)):
-            taken.add(span)
-        for span in numbers:
-            taken.add(span)
-        for span in self._compared(text, screen):
-            taken.add(span)
-        free = [not taken.overlaps(t.start, t.end) for t in tokens]
-        for span in written_as_titles(text, tokens, free, self.gazetteer):
-            taken.add(span)
-        for span in self._named(text, tokens, strong=False):
-            taken.add(span)
-        for span in list(self._people.unknown(text, tokens, taken.spans)):
-            taken.add(span)
-        free = [not taken.overlaps(t.start, t.end) for t in tokens]
-        for span in misspelt_titles(text, tokens, free, self.gazetteer):
-            taken.add(span)
+        taken.add(self._references.found(text, screen.shown, screen.focus, numbers, tuple(taken.spans)))
+        taken.add(self._complaints(text, screen))
+        taken.add(numbers)
+        taken.add(self._compared(text, screen))
+        taken.add(written_as_titles(text, tokens, taken.free(tokens), self.gazetteer))
+        taken.add(self._named(text, tokens, strong=False))
+        taken.add(self._people.unknown(text, tokens, tuple(taken.spans)))
+        taken.add(misspelt_people(text, tokens, taken.free(tokens), self.gazetteer, self._people))
+        taken.add(misspelt_titles(text, tokens, taken.free(tokens), self.gazetteer))
         return sorted(taken.spans, key=lambda s: s.start)[:MAX_SPANS]
 
     def resolve(self, title: str) -> tuple[ItemId, ...]:
@@ -137,6 +137,8 @@ class Linker:
         if person is not None:
             return person
         if entry.values:
+            if in_unknown_name(text, tokens, position, length):
+                return None
             attribute, meant = entry.values[0]
             if len(surface) < 3 and not surface.isupper() and surface.lower() not in ("sf", "us"):
                 return None
@@ -190,6 +192,18 @@ class Linker:
                     constraint = Constraint(attribute.name, op, bound)
                     yield Span(m.start(), m.end(), m.group(), attribute.name, constraints=(constraint,))
 
+    def _complaints(self, text: str, screen: Screen) -> Iterator[Span]:
+        """What a list has too much of: "these are too modern" asks for older ones than those on the screen."""
+        for attribute in self.catalogue.domain.attributes:
+            sides: tuple[tuple[Op, str], ...] = (("max", "much"), ("min", "little"))
+            for op, side in sides:
+                words = _TOO.get((attribute.quantity, side))
+                for m in words.finditer(text) if words is not None and screen.shown else ():
+                    bound = self._bound(attribute, op, "", screen)
+                    if bound is not None:
+                        constraint = Constraint(attribute.name, op, bound)
+                        yield Span(m.start(), m.end(), m.group(), attribute.name, constraints=(constraint,))
+
     def _bound(self, attribute: Attribute, op: Op, rest: str, screen: Screen) -> float | None:
         than = re.match(r"\s+than\s+(?!(?:that|this|those|these|my|usual|it)\b)", rest, re.IGNORECASE)
         items: tuple[ItemId, ...] = ()
@@ -242,14 +256,23 @@ class _Taken:
     def overlaps(self, start: int, end: int) -> bool:
         return any(start < s.end and end > s.start for s in self.spans)
 
-    def add(self, span: Span) -> None:
-        if not self.overlaps(span.start, span.end):
-            self.spans.append(span)
+    def free(self, tokens: Sequence[Token]) -> list[bool]:
+        return [not self.overlaps(t.start, t.end) for t in tokens]
+
+    def add(self, spans: Iterable[Span]) -> None:
+        for span in spans:
+            if not self.overlaps(span.start, span.end):
+                self.spans.append(span)
 
 
 def _otherwise(text: str, match: re.Match[str]) -> bool:
     """Return whether a comparative says something else: "no longer", "see you later", "my older brother"."""
     return bool(_ADVERB.search(text[: match.end()]) or _PEOPLE_AFTER.match(text, match.end()))
+
+
+def is_complaint(span: Span) -> bool:
+    """Return whether a span says what the list has too much of; it then holds what is wanted instead."""
+    return any(pattern.fullmatch(span.text) for pattern in _TOO.values())
 
 
 def _comparatives(attributes: Sequence[Attribute]) -> list[tuple[Attribute, Op, re.Pattern[str]]]:

@@ -56,6 +56,12 @@ class People:
         brothers = _BROTHERS.match(text, end) if length == 1 else None
         return self._meant(text, words[0].start, brothers.end() if brothers else end, people)
 
+    def known(self, text: str, start: int, end: int, key: tuple[str, ...]) -> Span | None:
+        """Return the person known under a folded name, for the words of a message that are taken to mean it."""
+        entry = self._gazetteer.get(key)
+        people = (entry.people if entry else None) or self._gazetteer.known_as(key)
+        return self._meant(text, start, end, people) if people else None
+
     def announced(self, text: str, start: int) -> bool:
         """Return whether words like "with" or "directed by" stand directly before a place."""
         before = text[:start].rstrip()

@@ -36,7 +36,7 @@ _DISLIKED = re.compile(
     r"\b(?:hate[ds]?|dislike[ds]?|(?:did|do|does|could|can)(?:n['’]?t| not) (?:really )?(?:like|stand|love|enjoy|care|get into)|left me cold|bor(?:ed|ing)|awful|terrible|meh|overrated|less like|not a fan|unlike|rubbish|not for me|sick of|tired of|nothing like|not like)\b"
 )
 _NEGATION = re.compile(
-    r"\b(?:no|not|nothing|without|w/o|sans|except|excluding|avoid|minus|never|neither|nor|anything but|anyone but|other than|hates?|(?:don|doesn|didn|isn|aren|won|can)['’]?t|hold the|skip|zero|less|can['’]?t stand|no more|rather than|instead of|sick of|tired of|none of)\b|\btoo\s*$"
+    r"\b(?:no|not|nothing|without|w/o|sans|except|excluding|avoid|minus|never|neither|nor|anything but|anyone but|other (?:\w+ )?than|hates?|refus(?:es?|ing)|veto(?:es|ed)?|(?:don|doesn|didn|isn|aren|won|can)['’]?t|hold the|skip|zero|less|can['’]?t stand|no more|rather than|instead of|sick of|tired of|none of)\b|\btoo\s*$"
 )
 _SOFT = re.compile(
     r"\b(?:maybe|perhaps|ideally|preferably|prefer|if possible|a bit|kind ?of|sort ?of|would be nice|bonus)\b"
@@ -99,7 +99,9 @@ def _role(text: str, span: Span, spans: Sequence[Span]) -> Role:
         return "must"
     if any(c.op in ("min", "max") for c in span.constraints):
         before = before.rsplit(",", 1)[-1]  # "not animated, under two hours": a number is no part of a negated list
-    if _NEGATION.search(before):
+    if is_permitted(text, span):
+        return "ignore"
+    if _NEGATION.search(before) and not _QUESTION.search(text[: span.start]):
         return "exclude"
     return "prefer" if _SOFT.search(before) or span.kind in ("moods", "themes") else "must"
 
@@ -139,7 +141,7 @@ _PLAIN_NEGATION = re.compile(
     r"\s+(?:an?\s+|the\s+|any\s+|more\s+|by\s+|with\s+|from\s+|in\s+)*$"
 )
 _ANY_NEGATION = re.compile(
-    r"\b(?:no|not|nothing|without|w/o|sans|except|excluding|avoid|minus|never|neither|nor|but|other than|hat(?:e|es|ed|ing)|\w+n['’]?t|hold|skip|"
+    r"\b(?:no|not|nothing|without|w/o|sans|except|excluding|avoid|minus|never|neither|nor|but|other (?:\w+ )?than|refus\w*|veto\w*|hat(?:e|es|ed|ing)|\w+n['’]?t|hold|skip|"
     r"zero|less|least|rather|instead|sick|tired|none|enough|over|too|stop|anti|non|un\w+|dislike\w*|boring|drop|lose|bar|only|free|cut|"
     r"ban|allergic|past|pass|fewer|out|nope|nah|meh|ugh|miss|worst|bad|rid|away|leave|ditch|scrap|apart|aside)\b"
 )
@@ -166,25 +168,101 @@ def _may_negate(text: str, span: Span) -> str:
     return text[starts[-1] if starts else 0 : span.start] + " " + text[span.end : stop.start() if stop else len(text)]
 
 
-def contradicts_plain_words(text: str, spans: Sequence[Span], reading: Reading) -> bool:
-    """Return whether a reading says the opposite of what stands right beside a value.
+_QUESTION = re.compile(
+    r"\b(?:is|are)(?:n['’]?t)? there (?:really |absolutely )?(?:nothing|no|not|none|never)\b[^.!;]*$"
+)
+_PERMITTED_BEFORE = re.compile(
+    r"\b(?:(?:do|does|did|would)(?:n['’]?t| not) (?:really )?mind|(?:fine|ok|okay|happy|cool) with|open to|no problem with|not (?:bothered|fussed) (?:by|about)"
+    r"|allow(?:ed|ing)?|even)\s+(?:an?\s+|the\s+|some\s+|any\s+|if it(?:'s| is)\s+(?:in\s+)?)*$"
+)
+_PERMITTED_AFTER = re.compile(
+    r"^\s*(?:films?|movies?|ones?)?\s*(?:(?:is|are|would be|'s)\s+)?(?:also\s+|all\s+|perfectly\s+|totally\s+|absolutely\s+)?"
+    r"(?:fine|ok|okay|allowed|welcome|no (?:problem|bother|issue)|acceptable|not a problem|alright|all right)\b(?! (?:watch|film|movie))"
+)
+
+
+def is_permitted(text: str, span: Span) -> bool:
+    """Return whether a message only allows a value: "subtitles are fine", "I don't mind black and white"."""
+    lowered = text.casefold().replace("’", "'")
+    return bool(_PERMITTED_BEFORE.search(lowered[: span.start]) or _PERMITTED_AFTER.match(lowered[span.end :]))
+
+
+def contradicted(text: str, spans: Sequence[Span], reading: Reading, *, passed_over: bool = True) -> list[int]:
+    """Return the spans of which a reading says the opposite of what stands right beside them, by position.
 
     Wanted although "no", "not" or "without" stands directly before it; excluded although the message has no word that could
-    negate anything; or passed over in a request. A model's reading that does this is not used: these are the mistakes that people don't forgive.
+    negate anything; or passed over in a request. These are the mistakes that people don't forgive.
+
+    Args:
+        passed_over: Also those that the reading passes over where the rules see a condition.
     """
     lowered = text.casefold().replace("’", "'")
-    for span, role in zip(spans, reading.roles, strict=True):
+    found: list[int] = []
+    for i, (span, role) in enumerate(zip(spans, reading.roles, strict=True)):
         if span.is_item or span.kind == "count":
             continue
-        negated = _PLAIN_NEGATION.search(lowered[: span.start]) is not None
-        if negated and role in ("must", "prefer"):
-            return True
+        negated = _negated(lowered, span)
+        wanted_by_rules = (
+            passed_over and reading.act == "recommend" and _role(lowered, span, spans) in ("must", "exclude")
+        )
         if (
-            role in ("ignore", "about")
-            and reading.act == "recommend"
-            and _role(lowered, span, spans) in ("must", "exclude")
+            (negated and role in ("must", "prefer"))
+            or (role in ("ignore", "about") and wanted_by_rules and not is_permitted(text, span))
+            or (role in ("exclude", "avoid") and not _ANY_NEGATION.search(_may_negate(lowered, span)))
         ):
-            return True  # a condition passed over
-        if role in ("exclude", "avoid") and not _ANY_NEGATION.search(_may_negate(lowered, span)):
-            return True
-    return False
+            found.append(i)
+    return found
+
+
+def refuses(text: str, span: Span) -> bool:
+    """Return whether "no", "not" or "without" stands directly before a value."""
+    return _negated(text.casefold().replace("’", "'"), span)
+
+
+_LIST_GAP = re.compile(r"\s*(?:,|,?\s*(?:or|nor)|/)\s*(?:any\s+|an?\s+)?")
+
+
+def refused_in_list(text: str, spans: Sequence[Span]) -> list[int]:
+    """Return the spans that share the "no" of a list that ends in "or": "anything but horror, zombies or pandemics"."""
+    found: list[int] = []
+    for i, span in enumerate(spans):
+        if span.is_item or not refuses(text, span):
+            continue
+        chain, joined = [i], False
+        for j in range(i + 1, len(spans)):
+            gap = text[spans[j - 1].end : spans[j].start]
+            if spans[j].is_item or not _LIST_GAP.fullmatch(gap):
+                break
+            chain.append(j)
+            joined = joined or gap.strip(" ,").casefold().startswith(("or", "nor"))
+        found += chain[1:] if joined else []
+    return found
+
+
+_I_HAVE_SEEN = re.compile(r"\b(?:i|we|they)(?:['’]?ve|\s+have)?\s+(?:all\s+|already\s+|just\s+)?(?:seen|watched)\b")
+
+
+def only_seen(text: str) -> bool:
+    """Return whether a message says of titles that they were seen, and nothing of liking: "we've seen A, B and C"."""
+    lowered = text.casefold()
+    return _I_HAVE_SEEN.search(lowered) is not None and not _LIKED.search(lowered) and " like" not in lowered
+
+
+def starts_over(text: str) -> bool:
+    """Return whether a message begins the conversation anew before it goes on."""
+    return _RESTART.search(text.casefold()) is not None
+
+
+def _negated(lowered: str, span: Span) -> bool:
+    before = lowered[: span.start]
+    return _PLAIN_NEGATION.search(before) is not None and _QUESTION.search(before) is None
+
+
+def asked_after_all(text: str, span: Span) -> bool:
+    """Return whether a negation before a value is a question: "is there nothing from the thirties?"."""
+    return _QUESTION.search(text.casefold().replace("’", "'")[: span.start]) is not None
+
+
+def contradicts_plain_words(text: str, spans: Sequence[Span], reading: Reading) -> bool:
+    """Return whether a reading says the opposite of what stands right beside a value; see `contradicted`."""
+    return bool(contradicted(text, spans, reading))

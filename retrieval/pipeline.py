@@ -19,6 +19,7 @@ from vouchrec.retrieval.catalogue import value_range
 from vouchrec.retrieval.diversify import mmr, overlap
 from vouchrec.retrieval.errors import RequestError
 from vouchrec.retrieval.likeness import attribute_likeness
+from vouchrec.retrieval.narrow import narrow
 from vouchrec.retrieval.types import (
     Constraint,
     Embeddings,
@@ -87,6 +88,7 @@ def recommend(
     allowed = allowed_rows(workspace, query, profile)
     if not allowed.any():
         return []
+    allowed = narrow(workspace.catalogue, query.constraints, allowed, query.n)
     signals = _signals(workspace, query, profile)
     rows, total = _ranked(workspace, query, signals, allowed, weights)
     best = np.arange(min(len(rows), max(RERANKED, query.n)))
@@ -103,7 +105,7 @@ def rank(workspace: Workspace, query: Query, profile: Profile, *, weights: Weigh
         RequestError: As `recommend`.
     """
     _check(workspace, query)
-    allowed = allowed_rows(workspace, query, profile)
+    allowed = narrow(workspace.catalogue, query.constraints, allowed_rows(workspace, query, profile), query.n)
     weights = weights or Weights.of_request(query, profile)
     rows, _ = _ranked(workspace, query, _signals(workspace, query, profile), allowed, weights)
     return [workspace.catalogue.items[row].id for row in rows]

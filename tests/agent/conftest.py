@@ -154,7 +154,20 @@ def plain(marked: str) -> str:
 def wording(prompt: str) -> str:
     """A reason that uses every reference of its plan and says nothing else."""
     references = re.findall(r"^\w+: (\[\[[^\]]+\]\])", prompt, re.MULTILINE)
-    return f"What speaks for [[rec1]] is {' and then '.join(references)} in one evening."
+    return f"Here is this one, {', '.join(_LEADS.get(r.rpartition('.')[2], 'like') + ' ' + r for r in references)}."
+
+
+_LEADS = {
+    "genres]]": "you wanted",
+    "themes]]": "about",
+    "directors]]": "by",
+    "cast]]": "with",
+    "countries]]": "from",
+    "languages]]": "in",
+    "moods]]": "something",
+    "year]]": "from",
+    "runtime]]": "runs",
+}
 
 
 class Script:

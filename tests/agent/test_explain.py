@@ -9,12 +9,14 @@ from vouchrec.agent.explain import choose, explain_all, form_problem, render
 from vouchrec.agent.llm.base import Completion
 from vouchrec.agent.plan import Plan, plan_reason
 from vouchrec.agent.prompts import Planned
+from vouchrec.retrieval.build import builtin_domain
 from vouchrec.retrieval.errors import ModelError
 from vouchrec.retrieval.pipeline import assess, recommend
 from vouchrec.retrieval.types import Constraint, Item, Profile, Query, Recommendation
 
 from .conftest import EVIL, Script
 
+DOMAIN = builtin_domain()
 GOOD = "You wanted [[rec1.genres]], and [[rec1]] is also about [[rec1.themes]]."
 QUERY = Query("horror", (Constraint("genres", "is", "horror"),))
 
@@ -64,7 +66,7 @@ def test_the_first_cause_and_what_was_asked_for_must_be_said(plan: Plan, text: s
         Planned("cause", "[[liked2]]", "Heat"),
         Planned("match", "[[rec1.genres]]", "horror"),
     )
-    assert form_problem(Completion(text, -0.5), Plan(plan.item, (plan.item, plan.item), entries)) == problem
+    assert form_problem(Completion(text, -0.5), Plan(plan.item, (plan.item, plan.item), entries), DOMAIN) == problem
 
 
 @pytest.mark.parametrize(
@@ -82,7 +84,8 @@ def test_the_first_cause_and_what_was_asked_for_must_be_said(plan: Plan, text: s
         ("You see why you see why: [[rec1.genres]] and [[rec1.themes]].", "repetition"),
         ("You wanted [[rec1.genres]], [[rec1.themes]] and Tom Hanks.", "unsupported"),
         ("You wanted [[rec1.genres]], and this one is the same year as that.", "unsupported"),
-        ("The best of [[rec1.genres]] and [[rec1.themes]] there is.", "unsupported"),
+        ("The best film for [[rec1.genres]], and about [[rec1.themes]].", "unsupported"),
+        ("You wanted [[rec1.genres]], and it came out in [[rec1.themes]] whatever.", "unusual"),
         ("", "unfinished"),
     ],
 )
@@ -98,19 +101,19 @@ def test_faulty_wordings_become_composed(
 
 
 def test_cut_and_babbling_wordings(plan: Plan) -> None:
-    assert form_problem(Completion(GOOD, -0.5, finished=False), plan) == "unfinished"
-    assert form_problem(Completion(GOOD, -9.0), plan) == "babble"
-    assert form_problem(Completion(GOOD, -0.5), plan) == ""
+    assert form_problem(Completion(GOOD, -0.5, finished=False), plan, DOMAIN) == "unfinished"
+    assert form_problem(Completion(GOOD, -9.0), plan, DOMAIN) == "babble"
+    assert form_problem(Completion(GOOD, -0.5), plan, DOMAIN) == ""
 
 
 def test_likeliest_good_wording_is_taken(agent: Agent, recommendation: Recommendation, plan: Plan) -> None:
     candidates = [
-        Completion("Look, [[rec1.genres]] with [[rec1.themes]] for you.", -0.9),
+        Completion("You wanted [[rec1.genres]], it is also about [[rec1.themes]].", -0.9),
         Completion("The best [[rec1.genres]] and [[rec1.themes]] for you.", -0.1),
-        Completion("Here you find [[rec1.genres]] with [[rec1.themes]] again.", -0.4),
+        Completion("You wanted [[rec1.genres]], here about [[rec1.themes]].", -0.4),
     ]
     reason = choose(agent, recommendation, plan, candidates)
-    assert reason.text == "Here you find horror with paranoia and isolation again."
+    assert reason.text == "You wanted horror, here about paranoia and isolation."
     assert reason.fallback == ""
 
 
@@ -125,7 +128,7 @@ def test_no_wordings(
 def test_render_repairs_articles_and_capitals(recommendation: Recommendation) -> None:
     entries = (Planned("fact", "[[rec1.genres]]", "action film"), Planned("fact", "[[rec1.moods]]", "unusual"))
     plan = Plan(recommendation.item, (), entries)
-    assert render("[[rec1.genres]] first. a  [[rec1.genres]], an [[rec1.moods]] one.", plan) == (
+    assert render("[[rec1.genres]] first. a  [[rec1.genres]], an [[rec1.moods]] one.", plan, DOMAIN) == (
         "Action film first. An action film, an unusual one."
     )
 

@@ -237,8 +237,10 @@ def test_small_talk_between_keeps_the_state(linker: Linker) -> None:
         ("more please", True),
         ("another comedy", True),
         ("something else", True),
-        ("something more funny", False),
-        ("a comedy", False),
+        ("something more funny", True),
+        ("these are boring", True),
+        ("only the comedies of these", False),
+        ("drop the comedy", False),
     ],
 )
 def test_others_are_wanted(linker: Linker, text: str, more: bool) -> None:

@@ -1,0 +1,38 @@
+"""Wishes that are no conditions: kept wherever enough items allow it, given up one by one where they don't.
+
+"Ideally Italian" means an Italian film as long as there are some. So a soft constraint first works like a hard one, and only where
+too few items would be left does it merely raise the score (the `match` source).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from vouchrec.retrieval.catalogue import Catalogue
+from vouchrec.retrieval.types import Constraint, RowMask
+
+ROOM = 2
+"""A wish for an open attribute (a mood, a theme) is kept while this many times the wanted number of items is left."""
+
+
+def narrow(catalogue: Catalogue, constraints: Sequence[Constraint], allowed: RowMask, n: int) -> RowMask:
+    """Return the allowed rows that also keep the soft constraints, as many of these as leave enough to choose from.
+
+    What is rather not wanted goes first, then strict attributes (a country, a kind), then open ones, in the order said.
+
+    Args:
+        allowed: (n_items,) bool, rows that break no hard constraint.
+        n: Number of recommendations; at least that many rows are left, unless `allowed` has fewer.
+    """
+    for constraint in sorted((c for c in constraints if c.strength == "soft"), key=lambda c: _rank(catalogue, c)):
+        kept = allowed & catalogue.mask([constraint])
+        if int(kept.sum()) >= n * (1 if _rank(catalogue, constraint) < 2 else ROOM):
+            allowed = kept
+    return allowed
+
+
+def _rank(catalogue: Catalogue, constraint: Constraint) -> int:
+    if constraint.op in ("is_not", "none_of"):
+        return 0
+    attribute = catalogue.domain.attribute(constraint.attribute)
+    return 1 if attribute is not None and attribute.strict else 2
