@@ -21,11 +21,13 @@ class Agent:
     Args:
         workspace: An open workspace.
         model: Any implementation of the language-model seam.
+        reranks: The model orders the best candidates of every list; see `vouchrec.agent.rerank`.
     """
 
-    def __init__(self, workspace: Workspace, model: LanguageModel) -> None:
+    def __init__(self, workspace: Workspace, model: LanguageModel, *, reranks: bool = False) -> None:
         self.workspace = workspace
         self.model = model
+        self.reranks = reranks
         self.linker = Linker(workspace.catalogue, workspace.popularity)
         self.verifier = Verifier(workspace.catalogue, self.linker.gazetteer)
         self.explicit_ratings = is_explicit([i.value for i in workspace.store.interactions()])
@@ -47,6 +49,7 @@ def open_agent(
     adapter: Path | None = None,
     base_url: str = "",
     api_key: str = "",
+    reranks: bool = False,
 ) -> Agent:
     """Return an agent.
 
@@ -54,11 +57,13 @@ def open_agent(
         model: `builtin`, a folder or Hugging Face name, or with `base_url` the name that the server knows.
         adapter: Folder of a LoRA adapter for a local model.
         base_url: Address of an OpenAI-compatible server, such as `http://127.0.0.1:8000/v1`.
+        reranks: The model orders the best candidates; worth it only where `vouchrec.evals.reranking` shows that it wins.
 
     Raises:
         ModelError: The model, adapter or server can't be used.
     """
-    return Agent(workspace, open_model(model, adapter=adapter, base_url=base_url, api_key=api_key))
+    opened = open_model(model, adapter=adapter, base_url=base_url, api_key=api_key)
+    return Agent(workspace, opened, reranks=reranks)
 
 
 def open_model(
