@@ -29,8 +29,8 @@ from vouchrec.finetune.bases import Base, Quantise, inspect_base, load_for_train
 from vouchrec.finetune.card import card, choice_metrics
 from vouchrec.finetune.dataset import LEAST_EXAMPLES, Dataset
 from vouchrec.finetune.examples import Example
-from vouchrec.finetune.lora import LoraDials, add_lora, lora_size, target_modules, trainable_parameters
 from vouchrec.finetune.loop import Loop, LoopConfig, Report, cut_log
+from vouchrec.finetune.lora import LoraDials, add_lora, lora_size, target_modules, trainable_parameters
 from vouchrec.finetune.plot import plot_losses
 from vouchrec.finetune.rows import encode_all
 from vouchrec.finetune.tune import Encoded
@@ -141,9 +141,7 @@ class _Run:
     left_out: int
 
 
-def _prepare(
-    config: AdaptConfig, base: Base, dataset: Dataset, accelerator: Accelerator, *, four_bit: bool
-) -> _Run:
+def _prepare(config: AdaptConfig, base: Base, dataset: Dataset, accelerator: Accelerator, *, four_bit: bool) -> _Run:
     train = encode_all(base.tokenizer, dataset.train, config.length)
     if len(train) < LEAST_EXAMPLES:
         problem = f"Only {len(train)} of {len(dataset.train)} examples are at most {config.length} tokens long."
@@ -157,7 +155,11 @@ def _prepare(
     modules = config.dials.modules or target_modules(frozen)
     _check_disk(config, lora_size(frozen, modules, config.dials.rank))
     dials = LoraDials(
-        config.dials.rank, config.dials.scale, config.dials.dropout, base.knows_format and config.dials.train_tokens, modules
+        config.dials.rank,
+        config.dials.scale,
+        config.dials.dropout,
+        base.knows_format and config.dials.train_tokens,
+        modules,
     )
     with quiet_transformers():
         model = add_lora(frozen, base.tokenizer, dials)
@@ -195,7 +197,7 @@ class _Reports:
             self._writer.close()
 
 
-def _summary_writer(folder: Path):  # noqa: ANN202
+def _summary_writer(folder: Path):
     try:
         from torch.utils.tensorboard import SummaryWriter
     except ImportError as error:
@@ -206,9 +208,7 @@ def _summary_writer(folder: Path):  # noqa: ANN202
 # ---- examples ---------------------------------------------------------------------------------------------------
 
 
-def _shared_dataset(
-    config: AdaptConfig, accelerator: Accelerator, make_dataset: Callable[[], Dataset]
-) -> Dataset:
+def _shared_dataset(config: AdaptConfig, accelerator: Accelerator, make_dataset: Callable[[], Dataset]) -> Dataset:
     """Return the dataset, made by the main process; check that a run that goes on has the same one."""
     if accelerator.is_main_process:
         dataset = make_dataset()
@@ -237,7 +237,8 @@ def read_dataset(path: Path) -> Dataset:
 
     def examples(part: str) -> tuple[Example, ...]:
         return tuple(
-            Example(e["skill"], e["group"], tuple(Message(**m) for m in e["messages"]), e["answer"]) for e in record[part]
+            Example(e["skill"], e["group"], tuple(Message(**m) for m in e["messages"]), e["answer"])
+            for e in record[part]
         )
 
     return Dataset(examples("train"), examples("validation"), tuple(record["notes"]), record["split"])

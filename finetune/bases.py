@@ -1,4 +1,4 @@
-"""The base of a fine-tuning: what it is, whether it can be adapted, and how it is loaded; with an error for every way it can fail."""
+"""The base of a fine-tuning: what it is, whether it can be adapted, how it is loaded; every failure has its own error."""
 
 from __future__ import annotations
 
@@ -29,6 +29,7 @@ PLAIN_TEMPLATE = (
 """Template for a base that has none; it is kept with the adapter, which brings it to serving."""
 _WRITES = ("CausalLM", "LMHead", "ConditionalGeneration")
 _MARKER = "[[rec1]]"
+_TOKENIZER_FILES = ("tokenizer.json", "tokenizer.model", "vocab.json", "spiece.model", "vocab.txt")
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +73,7 @@ def inspect_base(name: str, *, borrow: bool = False) -> Base:
         if not borrow:
             raise
         tokenizer, borrowed = load_tokenizer(str(BUILTIN_DIR / "base")), True
-    template = "" if tokenizer.chat_template else PLAIN_TEMPLATE
+    template = "" if tokenizer.chat_template or borrowed else PLAIN_TEMPLATE
     if template:
         if not tokenizer.eos_token:
             hint = "Use an instruction-tuned model, or set eos_token in its tokenizer."
@@ -178,6 +179,10 @@ def _check_writes(name: str, config: PretrainedConfig) -> None:
 
 
 def _tokenizer(name: str, path: str) -> PreTrainedTokenizerFast:
+    folder = Path(path)
+    if folder.is_dir() and not any((folder / file).is_file() for file in _TOKENIZER_FILES):
+        hint = f"A tokenizer is one of {', '.join(_TOKENIZER_FILES)}."  # transformers would make an empty one
+        raise ConfigError(f"{name} has no tokenizer.", hint=hint)
     try:
         with quiet_transformers():
             return cast("PreTrainedTokenizerFast", AutoTokenizer.from_pretrained(path))

@@ -64,12 +64,10 @@ def card(
         "choices": dict(finished.choices),
         "versions": {name: importlib.metadata.version(name) for name in _LIBRARIES},
     }
-    return "\n".join(_page(config, base, dataset, finished, record)) + "\n", record
+    return "\n".join(_page(config, dataset, finished, record)) + "\n", record
 
 
-def _page(
-    config: AdaptConfig, base: Base, dataset: Dataset, finished: Finished, record: Mapping[str, object]
-) -> list[str]:
+def _page(config: AdaptConfig, dataset: Dataset, finished: Finished, record: Mapping[str, object]) -> list[str]:
     rate = finished.tokens / max(finished.seconds, 1e-9)
     rows = [f"| {k} | {a:.4f} | {b:.4f} |" for k, (a, b) in finished.losses.items()]
     counts = ", ".join(f"{skill} {a:,} (+{b:,} held out)" for skill, (a, b) in dataset.counts().items())
@@ -94,7 +92,9 @@ def _page(
     ]  # fmt: skip
     lines += [f"- Re-ranking, {k}: {v:.4f}" for k, v in finished.choices.items()]
     if finished.choices:
-        lines.append("- The target is always among the candidates here; `vouchrec.evals.reranking` asks without that favour.")
+        lines.append(
+            "- The target is always among the candidates here; `vouchrec.evals.reranking` asks without that favour."
+        )
     if not finished.best_step:
         lines.append("- No evaluation was better than the base: this adapter changes nothing.")
     lines += [

@@ -120,7 +120,12 @@ class Loop:
         world = accelerator.num_processes
         passes = max(1, math.ceil(config.batch / (config.micro_batch * world)))
         self._schedule = Schedule(
-            train, micro=config.micro_batch, passes=passes, seed=config.seed, world=world, rank=accelerator.process_index
+            train,
+            micro=config.micro_batch,
+            passes=passes,
+            seed=config.seed,
+            world=world,
+            rank=accelerator.process_index,
         )
         self.steps = config.max_steps or max(1, math.ceil(config.epochs * self._schedule.steps_per_epoch))
         self.progress = Progress()

@@ -66,7 +66,9 @@ def collate(examples: Sequence[Encoded], pad: int) -> Batch:
         ids=torch.tensor([[pad] * gap + list(e.ids) for gap, e in zip(gaps, examples, strict=True)]),
         mask=torch.tensor([[0] * gap + [1] * len(e.ids) for gap, e in zip(gaps, examples, strict=True)]),
         positions=torch.tensor([[0] * gap + list(range(len(e.ids))) for gap, e in zip(gaps, examples, strict=True)]),
-        targets=torch.tensor([([IGNORE] * gap + list(e.labels))[-kept:] for gap, e in zip(gaps, examples, strict=True)]),
+        targets=torch.tensor(
+            [([IGNORE] * gap + list(e.labels))[-kept:] for gap, e in zip(gaps, examples, strict=True)]
+        ),
         weights=torch.tensor([[e.weight] * kept for e in examples]),
     )
 

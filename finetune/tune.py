@@ -98,7 +98,9 @@ def encode(tokenizer: PreTrainedTokenizerFast, example: Example) -> Encoded:
     prompt = render_chat(tokenizer, example.messages)
     whole = render_chat(tokenizer, (*example.messages, Message("assistant", example.answer)), open_turn=False)
     # Apart, as in serving: no token spans the end of the prompt. Some templates open a turn otherwise than they close it.
-    answer = whole.removeprefix(prompt) if whole.startswith(prompt) else example.answer + _closing(whole, example.answer)
+    answer = (
+        whole.removeprefix(prompt) if whole.startswith(prompt) else example.answer + _closing(whole, example.answer)
+    )
     if not answer.removeprefix(example.answer):
         answer += tokenizer.eos_token or ""
     asked, learned = (tokenizer.encode(text, add_special_tokens=False) for text in (prompt, answer))

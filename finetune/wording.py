@@ -1,4 +1,4 @@
-"""Reasons to learn from: plans of real recommendations of a workspace, each with authored wordings that pass every check of serving.
+"""Reasons to learn from: plans of a workspace's own recommendations, with authored wordings that pass every check of serving.
 
 Plans are sampled by asking the workspace as people do: from a history, with a wish for a value, for something like a title. A
 wording of the same statements is looked up among the authored ones, brought to the catalogue's attributes, rendered, and taken

@@ -291,9 +291,7 @@ def render_chat(tokenizer: PreTrainedTokenizerFast, messages: Sequence[Message],
         open_turn: The assistant's turn begins at the end; False where the messages hold the answer.
     """
     chat = [{"role": m.role, "content": m.content} for m in messages]
-    text = tokenizer.apply_chat_template(
-        chat, add_generation_prompt=open_turn, tokenize=False, enable_thinking=False
-    )
+    text = tokenizer.apply_chat_template(chat, add_generation_prompt=open_turn, tokenize=False, enable_thinking=False)
     return cast("str", text)
 
 
