@@ -18,6 +18,7 @@ from typing import Literal, TypeAlias, cast
 
 import torch
 from accelerate import Accelerator
+from accelerate.utils import set_seed
 from safetensors import SafetensorError
 
 from vouchrec.agent.llm.base import Message
@@ -161,6 +162,7 @@ def _prepare(config: AdaptConfig, base: Base, dataset: Dataset, accelerator: Acc
         base.knows_format and config.dials.train_tokens,
         modules,
     )
+    set_seed(config.loop.seed)  # decides the adapter's first weights
     with quiet_transformers():
         model = add_lora(frozen, base.tokenizer, dials)
     loop = Loop(

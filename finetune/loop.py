@@ -14,7 +14,6 @@ from typing import TypeAlias, cast
 
 import torch
 from accelerate import Accelerator
-from accelerate.utils import set_seed
 from torch.nn import Parameter
 from tqdm import tqdm
 
@@ -136,7 +135,6 @@ class Loop:
     def run(self, report: Report) -> Progress:
         """Train until the steps are done or validation no longer improves; the best weights are in place afterwards."""
         if not self.progress.step:
-            set_seed(self.config.seed)
             self._note(self.evaluate())
             self.progress.before = dict(self.progress.best_losses)
         started, before = time.monotonic(), self.progress.seconds

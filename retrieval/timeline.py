@@ -104,7 +104,7 @@ def split_timeline(
         cuts = _cuts([e.time or 0.0 for e in events if (e.user, e.item) in likes], rule)
         parts = [PARTS[int(np.searchsorted(cuts, e.time or 0.0, side="right"))] for e in events]
     else:
-        parts = _positions(events, rule)
+        parts = _positions(events, likes, rule)
     choices = _choices(events, likes, parts, rule)
     fit = tuple(e for e, part in zip(events, parts, strict=True) if part == "fit" and (e.user, e.item) in likes)
     return Timeline(rule, fit, choices["train"], choices["validation"], choices["test"], order, cuts)
@@ -131,18 +131,23 @@ def _cuts(times: Sequence[float], rule: TimeRule) -> tuple[float, ...]:
     return tuple(float(v) for v in np.quantile(np.asarray(times), marks))
 
 
-def _positions(events: Sequence[Interaction], rule: TimeRule) -> list[Part]:
-    """Cut every person's own list at the same shares; the last event of a list of three or more is always a test."""
-    totals: dict[UserId, int] = {}
-    for e in events:
-        totals[e.user] = totals.get(e.user, 0) + 1
-    marks = np.cumsum([rule.fit, rule.train, rule.validation])
-    done: dict[UserId, int] = {}
-    parts: list[Part] = []
-    for e in events:
-        position = done.get(e.user, 0)
-        done[e.user] = position + 1
-        parts.append(PARTS[int(np.searchsorted(marks, (position + 1) / totals[e.user] - 1e-9, side="right"))])
+def _positions(events: Sequence[Interaction], likes: set[tuple[UserId, ItemId]], rule: TimeRule) -> list[Part]:
+    """Cut every person's own list of likes at the same shares, with at least one for each part after the first."""
+    own: dict[UserId, list[int]] = {}
+    for number, e in enumerate(events):
+        if (e.user, e.item) in likes:
+            own.setdefault(e.user, []).append(number)
+    parts: list[Part] = ["fit"] * len(events)
+    shares: tuple[tuple[Part, float], ...] = (
+        ("test", 1 - rule.fit - rule.train - rule.validation), ("validation", rule.validation), ("train", rule.train),
+    )  # fmt: skip
+    for numbers in own.values():
+        left = list(numbers)
+        if len(numbers) < rule.least + len(shares):
+            continue
+        for part, share in shares:
+            for _ in range(max(1, round(share * len(numbers)))):
+                parts[left.pop()] = part
     return parts
 
 
