@@ -247,12 +247,25 @@ def test_interrupted_run_goes_on_and_ends_as_if_it_had_not_been(
     assert steps[0] == steps[1]
 
 
-def test_early_stop_keeps_the_best(bases: dict[str, Path], dataset: Dataset, tmp_path: Path) -> None:
-    wild = config(bases["llama"], tmp_path / "a", max_steps=40, rate=3.0, evaluate_every=1, patience=3)
-    found = finetune(wild, lambda: dataset)
-    assert found.steps < 40
-    assert found.best_step == found.steps - 3
-    assert all(after <= before + 1e-6 for before, after in found.losses.values()) or found.best_step > 0
+def test_early_stop_keeps_the_best(
+    bases: dict[str, Path], dataset: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    losses, weights = [5.0, 4.0, 3.0, 3.5, 3.1, 3.0], list[dict[str, torch.Tensor]]()
+
+    def scripted(self: Loop) -> dict[str, float]:
+        weights.append({name: p.detach().clone() for name, p in self.trained.items()})
+        return {"reason": losses[len(weights) - 1]}
+
+    monkeypatch.setattr(Loop, "evaluate", scripted)
+    found = finetune(
+        config(bases["llama"], tmp_path / "a", max_steps=40, evaluate_every=1, patience=3), lambda: dataset
+    )
+    assert (found.steps, found.best_step, found.losses) == (5, 2, {"reason": (5.0, 3.0)})
+    saved = load_file(tmp_path / "a" / "adapter_model.safetensors")
+    for name, tensor in saved.items():
+        kept = weights[2][name.replace(".weight", ".default.weight")]
+        torch.testing.assert_close(tensor, kept)
+        assert not torch.equal(tensor, weights[5][name.replace(".weight", ".default.weight")])
 
 
 def test_other_settings_do_not_go_on(
