@@ -49,17 +49,17 @@ def letter_scores(model: LanguageModel, liked: Sequence[str], candidates: Sequen
 def rerank(
     model: LanguageModel, catalogue: Catalogue, recommendations: Sequence[Recommendation], profile: Profile, n: int
 ) -> tuple[list[Recommendation], str]:
-    """Return the n best of up to `CANDIDATES` recommendations in the model's order, and why it was not asked (empty when it was).
+    """Return n recommendations, the first `CANDIDATES` in the model's order, and why it failed (empty when it did not).
 
     Without a history there is nothing to go by; the order then stays. Scores and evidence stay those of the retrieval side.
     """
-    head = list(recommendations[:CANDIDATES])
+    head, tail = list(recommendations[:CANDIDATES]), recommendations[CANDIDATES:]
     liked = named(list(profile.history)[-SHOWN_HISTORY:], catalogue)
     if len(head) < 2 or not liked:
-        return head[:n], ""
+        return list(recommendations[:n]), ""
     try:
         scores = letter_scores(model, liked, [in_words(r.item, catalogue.domain) for r in head])
     except ModelError:
-        return head[:n], "rerank:model_error"
-    order = sorted(range(len(head)), key=lambda i: -scores[i])
-    return [replace(head[i], rank=rank) for rank, i in enumerate(order[:n], start=1)], ""
+        return list(recommendations[:n]), "rerank:model_error"
+    order = [head[i] for i in sorted(range(len(head)), key=lambda i: -scores[i])]
+    return [replace(r, rank=rank) for rank, r in enumerate([*order, *tail][:n], start=1)], ""

@@ -105,7 +105,7 @@ def finetune(config: AdaptConfig, make_dataset: Callable[[], Dataset]) -> Finish
     """
     base = inspect_base(config.base)
     four_bit = use_four_bit(config.four_bit)
-    _check_out(config)
+    check_out(config)
     accelerator = Accelerator(mixed_precision="bf16" if best_dtype() == torch.bfloat16 else "no")
     with _explained(config):
         dataset = _shared_dataset(config, accelerator, make_dataset)
@@ -269,9 +269,15 @@ def _check_same_run(config: AdaptConfig, dataset: Dataset) -> None:
 # ---- what can go wrong ------------------------------------------------------------------------------------------
 
 
-def _check_out(config: AdaptConfig) -> None:
+def check_out(config: AdaptConfig) -> None:
+    """Check the folders of a run, and clear what a restart leaves behind.
+
+    Raises:
+        ConfigError: Something stands there that would be lost, or the folder can't be made.
+    """
     if config.restart:
-        shutil.rmtree(config.work, ignore_errors=True)
+        for name in ("checkpoints", "tensorboard"):
+            shutil.rmtree(config.work / name, ignore_errors=True)
     elif (config.out / "adapter_config.json").is_file():
         raise ConfigError(f"{config.out} already holds an adapter.", hint="Use another --out, or --restart.")
     if config.out.exists() and not config.out.is_dir():
@@ -353,4 +359,4 @@ def _save(config: AdaptConfig, base: Base, dataset: Dataset, run: _Run, finished
     shutil.rmtree(config.work / "checkpoints", ignore_errors=True)
 
 
-__all__ = ["AdaptConfig", "Finished", "Report", "finetune", "memory_hint", "read_dataset", "write_dataset"]
+__all__ = ["AdaptConfig", "Finished", "Report", "check_out", "finetune", "memory_hint", "read_dataset", "write_dataset"]

@@ -89,9 +89,17 @@ def lora_size(model: torch.nn.Module, modules: tuple[str, ...], rank: int) -> in
     total = 0
     for name, module in model.named_modules():
         if type(module).__name__ in LINEAR and name.rsplit(".", 1)[-1] in modules:
-            first, second = cast("torch.Tensor", module.weight).shape
-            total += rank * (first + second)
+            total += rank * sum(_sides(module))
     return total
+
+
+def _sides(module: torch.nn.Module) -> tuple[int, int]:
+    """Return (in, out) of a layer; a quantised weight has another shape than its layer."""
+    inner, outer = getattr(module, "in_features", None), getattr(module, "out_features", None)
+    if isinstance(inner, int) and isinstance(outer, int):
+        return inner, outer
+    first, second = cast("torch.Tensor", module.weight).shape
+    return first, second
 
 
 def reserved_tokens(tokenizer: PreTrainedTokenizerFast) -> list[int]:

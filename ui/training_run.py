@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import cast, get_args
 
-from vouchrec.finetune.adapt import AdaptConfig, Checkpointing, Finished
+import typer
+
+from vouchrec.finetune.adapt import AdaptConfig, Checkpointing, Finished, check_out
 from vouchrec.finetune.adapt import finetune as train
 from vouchrec.finetune.bases import Quantise, inspect_base
 from vouchrec.finetune.dataset import DataOptions, Dataset, Skill, build_dataset
@@ -20,8 +22,6 @@ from vouchrec.finetune.search import Sampler, search
 from vouchrec.retrieval.errors import ConfigError
 from vouchrec.ui import loader
 from vouchrec.ui.settings import Flags, read_settings
-
-log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,21 +87,21 @@ def finetune(wanted: Wanted, workspace: Path | None) -> Iterator[str]:
     config, options = wanted.config(), wanted.data()
     base = inspect_base(wanted.base)  # what is wrong with it is said before the workspace is read
     if base.template:
-        log.warning("%s has no chat template: a plain one is used, and kept with the adapter.", wanted.base)
+        _say(f"{wanted.base} has no chat template: a plain one is used, and kept with the adapter.")
+    check_out(config)
     made: list[Dataset] = []
 
     def dataset() -> Dataset:
         if not made:
             made.append(_dataset(workspace, options))
             for note in made[0].notes:
-                log.warning("%s", note)
+                _say(note)
         return made[0]
 
     if wanted.search:
         config, trials = search(
             config, dataset(), trials=wanted.search, sampler=wanted.sampler, steps=wanted.search_steps
         )
-        config = replace(config, restart=False)
         yield from (f"trial {n}: loss {t.loss:.4f} with {dict(t.settings)}" for n, t in enumerate(trials, start=1))
     yield from _summary(train(config, dataset), wanted, workspace)
 
@@ -143,6 +143,11 @@ def pretrain(data: Path, out: Path, *, minutes: float, threads: int, seed: int) 
         raise ConfigError(f"{problem[:1].upper()}{problem[1:]}.", hint="See docs/how-to/finetune.md.") from error
     yield f"{model} is finished."
     yield f"vouch finetune --base {model} --out ADAPTER"
+
+
+def _say(note: str) -> None:
+    """Tell the user something beside the results."""
+    typer.echo(note, err=True)
 
 
 def _dataset(folder: Path | None, options: DataOptions) -> Dataset:

@@ -67,6 +67,14 @@ def test_without_history_or_with_a_failing_model_the_order_stays(workspace: Work
     assert rerank(Mute(), workspace.catalogue, listed, profile, 3) == (listed[:3], "rerank:model_error")
 
 
+def test_what_has_no_letter_follows(workspace: Workspace) -> None:
+    profile = Profile({"alien-1979": 1.0})
+    listed = recommend(workspace, Query(n=26), profile)
+    found, _ = rerank(Backwards(), workspace.catalogue, listed, profile, 24)
+    assert shown_ids(found) == [*shown_ids(listed[:CANDIDATES])[::-1], *shown_ids(listed[CANDIDATES:24])]
+    assert [r.rank for r in found] == list(range(1, 25))
+
+
 def test_turn_reranks_only_where_it_is_switched_on(workspace: Workspace) -> None:
     message = "something funny please"
     script = Script({message: ("recommend", {"funny": "prefer"})})
