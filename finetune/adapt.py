@@ -12,9 +12,9 @@ import logging
 import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Literal, TypeAlias, cast
+from typing import cast
 
 import torch
 from accelerate import Accelerator
@@ -26,71 +26,21 @@ from vouchrec.agent.llm.fingerprint import fingerprint
 from vouchrec.agent.llm.local import MARK, TEMPLATE_FILE, best_dtype
 from vouchrec.agent.prompts import LETTERS
 from vouchrec.finetune import checkpoints
-from vouchrec.finetune.bases import Base, Quantise, inspect_base, load_for_training, quiet_transformers, use_four_bit
+from vouchrec.finetune.bases import Base, inspect_base, load_for_training, quiet_transformers, use_four_bit
 from vouchrec.finetune.card import card, choice_metrics
 from vouchrec.finetune.dataset import LEAST_EXAMPLES, Dataset
 from vouchrec.finetune.examples import Example
-from vouchrec.finetune.loop import Loop, LoopConfig, Report, cut_log
+from vouchrec.finetune.loop import Loop, cut_log
 from vouchrec.finetune.lora import LoraDials, add_lora, lora_size, target_modules, trainable_parameters
 from vouchrec.finetune.plot import plot_losses
 from vouchrec.finetune.rows import encode_all
+from vouchrec.finetune.settings import AdaptConfig, Finished
 from vouchrec.finetune.tune import Encoded
 from vouchrec.retrieval.errors import ConfigError, VouchError
 
 log = logging.getLogger(__name__)
-Checkpointing: TypeAlias = Literal["auto", "on", "off"]
 SAFETY = 1.2
 """Free disk that is asked for, over what the run is expected to write."""
-
-
-@dataclass(frozen=True, slots=True)
-class AdaptConfig:
-    """One fine-tuning for a catalogue of one's own.
-
-    Attributes:
-        base: `builtin`, a folder or a Hugging Face name.
-        out: Folder of the finished adapter.
-        length: Longest example in tokens; longer ones are left out.
-        four_bit: QLoRA: `auto` is on where CUDA and bitsandbytes are there.
-        checkpointing: Recompute activations in the backward pass, which saves memory; `auto` is on with CUDA.
-        tensorboard: Also write TensorBoard event files.
-        restart: Begin anew where an unfinished run or a finished adapter stands.
-        command: The command line, for the card.
-    """
-
-    base: str
-    out: Path
-    length: int = 1024
-    loop: LoopConfig = field(default_factory=LoopConfig)
-    dials: LoraDials = field(default_factory=lambda: LoraDials(dropout=0.05))
-    four_bit: Quantise = "auto"
-    checkpointing: Checkpointing = "auto"
-    tensorboard: bool = False
-    restart: bool = False
-    command: str = ""
-
-    @property
-    def work(self) -> Path:
-        """Folder of checkpoints, log and examples."""
-        return self.out.with_name(f"{self.out.name}.work")
-
-
-@dataclass(frozen=True, slots=True)
-class Finished:
-    """What a run has made.
-
-    Attributes:
-        losses: Mean validation loss per answer token by skill, before and after.
-        choices: NDCG@10 and hits of the re-ranking validation: as listed and by the adapter; empty without that skill.
-    """
-
-    folder: Path
-    steps: int
-    best_step: int
-    seconds: float
-    tokens: int
-    losses: Mapping[str, tuple[float, float]]
-    choices: Mapping[str, float]
 
 
 def finetune(config: AdaptConfig, make_dataset: Callable[[], Dataset]) -> Finished:
@@ -167,7 +117,7 @@ def _prepare(config: AdaptConfig, base: Base, dataset: Dataset, accelerator: Acc
         model = add_lora(frozen, base.tokenizer, dials)
     loop = Loop(
         config.loop, accelerator, model, train, {k: v for k, v in validation.items() if v},
-        pad=base.tokenizer.pad_token_id or 0, folder=config.work / "checkpoints",
+        pad=cast("int", base.tokenizer.pad_token_id or 0), folder=config.work / "checkpoints",
     )  # fmt: skip
     letters = [base.tokenizer.encode(letter, add_special_tokens=False)[0] for letter in LETTERS]
     left_out = len(dataset.train) - len(train)
@@ -212,13 +162,15 @@ def _summary_writer(folder: Path):
 
 def _shared_dataset(config: AdaptConfig, accelerator: Accelerator, make_dataset: Callable[[], Dataset]) -> Dataset:
     """Return the dataset, made by the main process; check that a run that goes on has the same one."""
-    if accelerator.is_main_process:
-        dataset = make_dataset()
-        config.work.mkdir(parents=True, exist_ok=True)
-        _check_same_run(config, dataset)
-        write_dataset(config.work / "examples.json", dataset)
+    path = config.work / "examples.json"
+    if not accelerator.is_main_process:
+        accelerator.wait_for_everyone()
+        return read_dataset(path)
+    dataset = make_dataset()
+    _check_same_run(config, dataset)
+    write_dataset(path, dataset)
     accelerator.wait_for_everyone()
-    return dataset if accelerator.is_main_process else read_dataset(config.work / "examples.json")
+    return dataset
 
 
 def write_dataset(path: Path, dataset: Dataset) -> None:
@@ -359,4 +311,4 @@ def _save(config: AdaptConfig, base: Base, dataset: Dataset, run: _Run, finished
     shutil.rmtree(config.work / "checkpoints", ignore_errors=True)
 
 
-__all__ = ["AdaptConfig", "Finished", "Report", "check_out", "finetune", "memory_hint", "read_dataset", "write_dataset"]
+__all__ = ["check_out", "finetune", "memory_hint", "read_dataset", "write_dataset"]

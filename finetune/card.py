@@ -6,14 +6,11 @@ import importlib.metadata
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
-from typing import TYPE_CHECKING
 
 from vouchrec.agent.llm.fingerprint import fingerprint
 from vouchrec.finetune.bases import Base
 from vouchrec.finetune.dataset import Dataset
-
-if TYPE_CHECKING:
-    from vouchrec.finetune.adapt import AdaptConfig, Finished
+from vouchrec.finetune.settings import AdaptConfig, Finished
 
 CUT = 10
 _LIBRARIES = ("torch", "transformers", "peft", "accelerate")

@@ -15,14 +15,15 @@ from dataclasses import dataclass
 from statistics import mean
 
 import torch
+from transformers import PreTrainedModel
 
 from vouchrec.agent.llm.local import best_dtype
-from vouchrec.finetune.adapt import AdaptConfig
 from vouchrec.finetune.bases import Base, empty_model, use_four_bit
 from vouchrec.finetune.dataset import Dataset
 from vouchrec.finetune.examples import Example
 from vouchrec.finetune.lora import lora_size, target_modules
 from vouchrec.finetune.rows import Schedule
+from vouchrec.finetune.settings import AdaptConfig
 from vouchrec.finetune.tune import Encoded, encode
 
 REACHED = 0.5
@@ -176,7 +177,7 @@ def _weight_bytes(model: torch.nn.Module, parameters: int, dtype: torch.dtype, *
 
 
 def _activation_bytes(
-    config: AdaptConfig, model: torch.nn.Module, fitting: Sequence[Encoded], *, checkpointing: bool
+    config: AdaptConfig, model: PreTrainedModel, fitting: Sequence[Encoded], *, checkpointing: bool
 ) -> int:
     width = max([len(e.ids) for e in fitting] or [config.length])
     tokens = config.loop.micro_batch * width
@@ -189,12 +190,12 @@ def _activation_bytes(
     return round(kept + logits)
 
 
-def _hidden(model: torch.nn.Module) -> int:
-    return int(getattr(model.config.get_text_config(), "hidden_size", 0)) or 768
+def _hidden(model: PreTrainedModel) -> int:
+    return int(getattr(model.config.get_text_config(), "hidden_size", 0) or 768)
 
 
-def _layers(model: torch.nn.Module) -> int:
-    return int(getattr(model.config.get_text_config(), "num_hidden_layers", 0)) or 1
+def _layers(model: PreTrainedModel) -> int:
+    return int(getattr(model.config.get_text_config(), "num_hidden_layers", 0) or 1)
 
 
 def _embeddings(model: torch.nn.Module) -> int:

@@ -12,8 +12,9 @@ from dataclasses import dataclass, replace
 from statistics import mean
 from typing import Literal, TypeAlias
 
-from vouchrec.finetune.adapt import AdaptConfig, finetune
+from vouchrec.finetune.adapt import finetune
 from vouchrec.finetune.dataset import Dataset
+from vouchrec.finetune.settings import AdaptConfig
 from vouchrec.retrieval.errors import ConfigError
 
 Sampler: TypeAlias = Literal["tpe", "random", "grid"]

@@ -102,7 +102,7 @@ def encode(tokenizer: PreTrainedTokenizerFast, example: Example) -> Encoded:
         whole.removeprefix(prompt) if whole.startswith(prompt) else example.answer + _closing(whole, example.answer)
     )
     if not answer.removeprefix(example.answer):
-        answer += tokenizer.eos_token or ""
+        answer += str(tokenizer.eos_token or "")
     asked, learned = (tokenizer.encode(text, add_special_tokens=False) for text in (prompt, answer))
     weight = SKILL_WEIGHT.get(example.skill, 1.0)
     return Encoded((*asked, *learned), (*(IGNORE for _ in asked), *learned), weight)

@@ -102,7 +102,7 @@ def split_timeline(
     cuts: tuple[float, ...] = ()
     if order == "time":
         cuts = _cuts([e.time or 0.0 for e in events if (e.user, e.item) in likes], rule)
-        parts = [PARTS[int(np.searchsorted(cuts, e.time or 0.0, side="right"))] for e in events]
+        parts: list[Part] = [PARTS[int(np.searchsorted(cuts, e.time or 0.0, side="right"))] for e in events]
     else:
         parts = _positions(events, likes, rule)
     choices = _choices(events, likes, parts, rule)

@@ -10,7 +10,7 @@ from typing import cast, get_args
 
 import typer
 
-from vouchrec.finetune.adapt import AdaptConfig, Checkpointing, Finished, check_out
+from vouchrec.finetune.adapt import check_out
 from vouchrec.finetune.adapt import finetune as train
 from vouchrec.finetune.bases import Quantise, inspect_base
 from vouchrec.finetune.dataset import DataOptions, Dataset, Skill, build_dataset
@@ -19,6 +19,7 @@ from vouchrec.finetune.export import export as write_export
 from vouchrec.finetune.loop import LoopConfig
 from vouchrec.finetune.lora import LoraDials
 from vouchrec.finetune.search import Sampler, search
+from vouchrec.finetune.settings import AdaptConfig, Checkpointing, Finished
 from vouchrec.retrieval.errors import ConfigError
 from vouchrec.ui import loader
 from vouchrec.ui.settings import Flags, read_settings
@@ -78,7 +79,11 @@ class Wanted:
         if unknown:
             raise ConfigError(f"There is no skill '{unknown[0]}'.", hint=f"Skills: {', '.join(get_args(Skill))}.")
         return DataOptions(
-            skills=cast("tuple[Skill, ...]", names), dialogues=self.dialogues, count=self.examples, seed=self.seed
+            skills=cast("tuple[Skill, ...]", names),
+            dialogues=self.dialogues,
+            count=self.examples,
+            validation=min(200, max(20, self.examples // 10)),
+            seed=self.seed,
         )
 
 

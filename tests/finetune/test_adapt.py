@@ -21,7 +21,7 @@ from vouchrec.agent.llm.local import LocalModel
 from vouchrec.agent.turn import reply, start
 from vouchrec.agent.types import Done
 from vouchrec.finetune import checkpoints, loop
-from vouchrec.finetune.adapt import AdaptConfig, finetune, read_dataset, write_dataset
+from vouchrec.finetune.adapt import finetune, read_dataset, write_dataset
 from vouchrec.finetune.bases import inspect_base
 from vouchrec.finetune.dataset import DataOptions, Dataset, build_dataset
 from vouchrec.finetune.estimate import estimate, lines
@@ -30,6 +30,7 @@ from vouchrec.finetune.loop import Loop, LoopConfig
 from vouchrec.finetune.lora import LoraDials, target_modules
 from vouchrec.finetune.rows import Schedule, collate, encode_all
 from vouchrec.finetune.search import search
+from vouchrec.finetune.settings import AdaptConfig
 from vouchrec.finetune.tune import IGNORE
 from vouchrec.retrieval.errors import ConfigError, ModelError
 from vouchrec.retrieval.workspace import Workspace
@@ -202,6 +203,27 @@ def test_only_answers_are_learned(dataset: Dataset) -> None:
         assert tokenizer.decode(learned) == f"{example.answer}<|end|>"
         batch = collate([encoded], 0)
         assert batch.targets[0].tolist() == learned
+
+
+THINKING = (
+    "{% for m in messages %}<|{{ m.role }}|>{% if m.role == 'assistant' %}<think></think>{% endif %}{{ m.content }}<|end|>"
+    "{% endfor %}{% if add_generation_prompt %}<|assistant|>"
+    "{% if enable_thinking is defined and enable_thinking is false %}<think></think>{% endif %}{% endif %}"
+)
+STRIPPING = (
+    "{% for m in messages %}<|{{ m.role }}|>{{ m.content }}<|end|>{% endfor %}"
+    "{% if add_generation_prompt %}<|assistant|><think></think>{% endif %}"
+)
+
+
+@pytest.mark.parametrize("template", [THINKING, STRIPPING], ids=["keeps its thoughts", "drops them"])
+def test_a_template_that_thinks_is_told_not_to(template: str, dataset: Dataset) -> None:
+    tokenizer = make_tokenizer()
+    tokenizer.chat_template = template
+    (encoded,) = encode_all(tokenizer, dataset.train[:1], 4096)
+    learned = [label for label in encoded.labels if label != IGNORE]
+    assert tokenizer.decode(learned) == f"{dataset.train[0].answer}<|end|>"
+    assert tokenizer.decode(encoded.ids[: -len(learned)]).endswith("<|assistant|><think></think>")
 
 
 # ---- interrupted ---------------------------------------------------------------------------------------------------
