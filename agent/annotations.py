@@ -47,8 +47,11 @@ class AuthoredTurn:
     before: str = ""
 
 
-def read_messages(paths: Sequence[Path]) -> list[AuthoredTurn]:
+def read_messages(paths: Sequence[Path], *, only: str = "") -> list[AuthoredTurn]:
     """Read authored message files.
+
+    Args:
+        only: Text that a line must hold to be read, where a file also holds other things.
 
     Raises:
         DataFileError: A line is not valid; with file and row.
@@ -56,7 +59,7 @@ def read_messages(paths: Sequence[Path]) -> list[AuthoredTurn]:
     turns: list[AuthoredTurn] = []
     for path in paths:
         for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
-            if line.strip():
+            if line.strip() and only in line:
                 try:
                     turns.extend(_turns(f"{path.stem}:{number}", json.loads(line)["turns"]))
                 except (ValueError, KeyError, TypeError) as error:

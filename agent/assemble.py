@@ -23,12 +23,21 @@ class Agent:
         workspace: An open workspace.
         model: Any implementation of the language-model seam.
         second: Checks the model's reading of messages; none for models that need no help.
+        reranks: The model orders the best candidates of every list; see `vouchrec.agent.rerank`.
     """
 
-    def __init__(self, workspace: Workspace, model: LanguageModel, second: SecondReader | None = None) -> None:
+    def __init__(
+        self,
+        workspace: Workspace,
+        model: LanguageModel,
+        second: SecondReader | None = None,
+        *,
+        reranks: bool = False,
+    ) -> None:
         self.workspace = workspace
         self.model = model
         self.second = second
+        self.reranks = reranks
         self.linker = Linker(workspace.catalogue, workspace.popularity)
         self.verifier = Verifier(workspace.catalogue, self.linker.gazetteer)
         self.explicit_ratings = is_explicit([i.value for i in workspace.store.interactions()])
@@ -50,6 +59,7 @@ def open_agent(
     adapter: Path | None = None,
     base_url: str = "",
     api_key: str = "",
+    reranks: bool = False,
 ) -> Agent:
     """Return an agent.
 
@@ -57,12 +67,13 @@ def open_agent(
         model: `builtin`, a folder or Hugging Face name, or with `base_url` the name that the server knows.
         adapter: Folder of a LoRA adapter for a local model.
         base_url: Address of an OpenAI-compatible server, such as `http://127.0.0.1:8000/v1`.
+        reranks: The model orders the best candidates; worth it only where `vouchrec.evals.reranking` shows that it wins.
 
     Raises:
         ModelError: The model, adapter or server can't be used.
     """
-    second = open_second(model, base_url=base_url)
-    return Agent(workspace, open_model(model, adapter=adapter, base_url=base_url, api_key=api_key), second)
+    opened = open_model(model, adapter=adapter, base_url=base_url, api_key=api_key)
+    return Agent(workspace, opened, open_second(model, base_url=base_url), reranks=reranks)
 
 
 def open_second(model: str = BUILTIN_MODEL, *, base_url: str = "") -> SecondReader | None:

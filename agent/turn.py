@@ -9,7 +9,7 @@ import time
 import uuid
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from vouchrec.agent import answers
@@ -18,6 +18,7 @@ from vouchrec.agent.decide import decide, make_query
 from vouchrec.agent.explain import explain_each
 from vouchrec.agent.link import LONGEST_MESSAGE
 from vouchrec.agent.profile import build_profile, remember_request
+from vouchrec.agent.rerank import CANDIDATES, rerank
 from vouchrec.agent.types import (
     Act,
     Conversation,
@@ -55,6 +56,7 @@ class _Course:
     timings: dict[str, float] = field(default_factory=dict[str, float])
     query: Query | None = None
     shown: tuple[ItemId, ...] = ()
+    rerank_fallback: str = ""
 
     def mark(self, stage: str) -> None:
         """Note the time of a stage, the first time it ends."""
@@ -140,7 +142,7 @@ def _recommend(
     profile = build_profile(agent, conversation, request)
     query = make_query(request, conversation, n)
     course.query = query
-    found = recommend(agent.workspace, query, profile)
+    found = _found(agent, query, profile, course)
     course.mark("recommended")
     course.shown = tuple(r.item.id for r in found)
     yield Recommended(tuple(found))
@@ -152,6 +154,15 @@ def _recommend(
     yield from _explain(agent, course, found, query, profile)
     if _knows_nothing(query, profile):
         yield course.say(starting_question(agent.workspace.domain))
+
+
+def _found(agent: Agent, query: Query, profile: Profile, course: _Course) -> list[Recommendation]:
+    """Return the list: as scored, or in the language model's order where that is switched on."""
+    if not agent.reranks:
+        return recommend(agent.workspace, query, profile)
+    wide = recommend(agent.workspace, replace(query, n=max(query.n, CANDIDATES)), profile)
+    found, course.rerank_fallback = rerank(agent.model, agent.workspace.catalogue, wide, profile, query.n)
+    return found
 
 
 def _explain(
@@ -175,6 +186,8 @@ def _finish(
     fallbacks = Counter(e.reason.fallback for e in course.explained if e.reason.fallback)
     if understanding.fallback:
         fallbacks[understanding.fallback] += 1
+    if course.rerank_fallback:
+        fallbacks[course.rerank_fallback] += 1
     course.mark("done")
     answer = Reply(
         text="\n".join(course.sentences),

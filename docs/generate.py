@@ -45,6 +45,7 @@ NUMBERS = (
     "agent/plan.py",
     "agent/explain.py",
     "agent/profile.py",
+    "agent/rerank.py",
     "agent/turn.py",
     "agent/llm/local.py",
     "agent/llm/remote.py",

@@ -56,8 +56,11 @@ class AuthoredReason:
 # ---- reading ----------------------------------------------------------------------------------------------------
 
 
-def read_reasons(paths: Sequence[Path]) -> list[AuthoredReason]:
+def read_reasons(paths: Sequence[Path], *, only: str = "") -> list[AuthoredReason]:
     """Read authored reason files.
+
+    Args:
+        only: Text that a line must hold to be read, where a file also holds other things.
 
     Raises:
         DataFileError: A line is not valid or a reference malformed; with file and row.
@@ -65,7 +68,7 @@ def read_reasons(paths: Sequence[Path]) -> list[AuthoredReason]:
     found: list[AuthoredReason] = []
     for path in paths:
         for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
-            if not line.strip():
+            if not line.strip() or only not in line:
                 continue
             try:
                 record = json.loads(line)

@@ -28,7 +28,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerFast
 from vouchrec.agent.annotations import read_messages
 from vouchrec.agent.link import Linker
 from vouchrec.agent.llm.base import Message
-from vouchrec.agent.llm.local import MARK, best_dtype, load_base, load_tokenizer
+from vouchrec.agent.llm.local import MARK, best_dtype, load_base, load_tokenizer, render_chat
 from vouchrec.finetune.examples import (
     AUTHORED,
     Example,
@@ -95,18 +95,22 @@ class Encoded:
 
 def encode(tokenizer: PreTrainedTokenizerFast, example: Example) -> Encoded:
     """Render an example through the chat template; only the answer and its end token are learned."""
-    prompt = _render(tokenizer, example.messages, open_turn=True)
-    whole = _render(tokenizer, (*example.messages, Message("assistant", example.answer)), open_turn=False)
+    prompt = render_chat(tokenizer, example.messages)
+    whole = render_chat(tokenizer, (*example.messages, Message("assistant", example.answer)), open_turn=False)
     # Apart, as in serving: no token spans the end of the prompt. Some templates open a turn otherwise than they close it.
-    answer = whole.removeprefix(prompt) if whole.startswith(prompt) else f"{example.answer}{tokenizer.eos_token or ''}"
+    answer = (
+        whole.removeprefix(prompt) if whole.startswith(prompt) else example.answer + _closing(whole, example.answer)
+    )
+    if not answer.removeprefix(example.answer):
+        answer += str(tokenizer.eos_token or "")
     asked, learned = (tokenizer.encode(text, add_special_tokens=False) for text in (prompt, answer))
     weight = SKILL_WEIGHT.get(example.skill, 1.0)
     return Encoded((*asked, *learned), (*(IGNORE for _ in asked), *learned), weight)
 
 
-def _render(tokenizer: PreTrainedTokenizerFast, messages: Sequence[Message], *, open_turn: bool) -> str:
-    chat = [{"role": m.role, "content": m.content} for m in messages]
-    return cast("str", tokenizer.apply_chat_template(chat, add_generation_prompt=open_turn, tokenize=False))
+def _closing(whole: str, answer: str) -> str:
+    """Return what a template writes behind an answer."""
+    return whole[whole.rfind(answer) + len(answer) :] if answer in whole else ""
 
 
 def pack(examples: Sequence[Encoded], length: int, rng: random.Random) -> Iterator[Row]:

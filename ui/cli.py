@@ -14,7 +14,7 @@ from typing import Annotated, TypeAlias
 import typer
 
 from vouchrec.retrieval.errors import ConfigError, InputError, VouchError
-from vouchrec.ui import loader
+from vouchrec.ui import loader, training
 from vouchrec.ui.settings import Flags, Settings, read_settings
 
 app = typer.Typer(
@@ -103,6 +103,11 @@ def root(
     A larger language model:
       vouch chat --model Qwen/Qwen3-4B
       vouch chat --base-url http://127.0.0.1:8000/v1 --model my-model
+
+    \b
+    Adapted to your catalogue:
+      vouch finetune --base Qwen/Qwen3-1.7B --workspace books --out my-adapter
+      vouch chat --model Qwen/Qwen3-1.7B --adapter my-adapter --workspace books
 
     Each command explains itself: vouch ask --help
     """
@@ -294,6 +299,9 @@ def doctor(
         typer.echo(f"{broken} broken.")
         raise typer.Exit(1)
     typer.echo("All is well.")
+
+
+training.register(app)
 
 
 def main(argv: Sequence[str] | None = None) -> None:

@@ -67,6 +67,7 @@ def open_agent(settings: Settings, *, progress: bool = True) -> Agent:
         adapter=settings.adapter,
         base_url=settings.base_url,
         api_key=settings.api_key,
+        reranks=settings.rerank,
     )
 
 

@@ -7,6 +7,7 @@
 `VOUCH_ADAPTER`           folder of a LoRA adapter for that model
 `VOUCH_BASE_URL`          OpenAI-compatible server (`http://127.0.0.1:8000/v1`)
 `VOUCH_API_KEY`           key for that server
+`VOUCH_RERANK`            1: the language model orders the best candidates (default 0; see how-to/finetune.md)
 `VOUCH_HOST`              address that `vouch serve` listens on (default `127.0.0.1`)
 `VOUCH_PORT`              its port (default 7860)
 ========================  ==========================================================================
@@ -48,6 +49,7 @@ class Settings:
         workspace: Folder of the workspace, or None for the built-in demo.
         model: `builtin`, a path, a Hugging Face name or, with `base_url`, a server's model name.
         api_key: Never shown, logged or written.
+        rerank: The language model orders the best candidates.
     """
 
     home: Path
@@ -56,6 +58,7 @@ class Settings:
     adapter: Path | None = None
     base_url: str = ""
     api_key: str = field(default="", repr=False)
+    rerank: bool = False
     host: str = DEFAULT_HOST
     port: int = DEFAULT_PORT
 
@@ -74,7 +77,8 @@ def read_settings(flags: Flags | None = None, environ: Mapping[str, str] | None 
     """Combine flags, environment and defaults.
 
     Raises:
-        ConfigError: A port that is not a number within 0 and 65535, or an adapter without its model.
+        ConfigError: A port that is not a number within 0 and 65535, a switch that is neither 0 nor 1, or a server without
+            the name of its model.
     """
     given = flags or Flags()
     environment = os.environ if environ is None else environ
@@ -85,6 +89,7 @@ def read_settings(flags: Flags | None = None, environ: Mapping[str, str] | None 
         adapter=given.adapter or _path(environment, "VOUCH_ADAPTER"),
         base_url=given.base_url or environment.get("VOUCH_BASE_URL", "").strip(),
         api_key=environment.get("VOUCH_API_KEY", "").strip(),
+        rerank=_switch(environment, "VOUCH_RERANK"),
         host=given.host or environment.get("VOUCH_HOST", "").strip() or DEFAULT_HOST,
         port=_port(given, environment),
     )
@@ -102,6 +107,13 @@ def _home(environ: Mapping[str, str]) -> Path:
 def _path(environ: Mapping[str, str], name: str) -> Path | None:
     value = environ.get(name, "").strip()
     return Path(value).expanduser() if value else None
+
+
+def _switch(environ: Mapping[str, str], name: str) -> bool:
+    raw = environ.get(name, "").strip()
+    if raw not in ("", "0", "1"):
+        raise ConfigError(f"{name} is '{raw}'.", hint="Set it to 1 or 0.")
+    return raw == "1"
 
 
 def _port(flags: Flags, environ: Mapping[str, str]) -> int:

@@ -27,12 +27,15 @@ from transformers.utils import logging as transformers_logging
 
 from vouchrec.agent.llm.base import Completion, JsonSchema, Message
 from vouchrec.agent.llm.constrain import Grammars, Guide
+from vouchrec.agent.llm.fingerprint import fingerprint
 from vouchrec.retrieval.errors import ModelError
 
 BUILTIN_DIR = Path(__file__).parent.parent / "builtin"
 TOP_P = 0.92
 MARK = "vouch.json"
-"""File in an adapter folder that says the adapter was trained on Vouch's own prompts."""
+"""File in an adapter folder that says the adapter was trained on Vouch's own prompts, and on which base."""
+TEMPLATE_FILE = "chat_template.jinja"
+"""Chat template that an adapter brings for a base that has none."""
 
 
 class LocalModel:
@@ -47,7 +50,9 @@ class LocalModel:
     ) -> None:
         transformers_logging.disable_progress_bar()
         self.name = name or (f"{base}+{adapter.name}" if adapter else base)
-        self._tokenizer = load_tokenizer(base)
+        self._tokenizer = load_tokenizer(base, adapter=adapter)
+        if adapter is not None:
+            check_base(adapter, base)
         model = load_base(base, dtype or best_dtype())
         if adapter is not None:
             model = merge_adapter(model, adapter, base)
@@ -103,17 +108,35 @@ class LocalModel:
         return [done[i * n : (i + 1) * n] for i in range(len(prompts))]
 
     def score(self, messages: Sequence[Message], choices: Sequence[str]) -> list[float]:
-        """Return the total log-probability of each choice as the answer."""
+        """Return the total log-probability of each choice as the answer.
+
+        The prompt is read once; choices of one token, such as letters, cost nothing more.
+        """
         prompt = self._ids(messages)
-        found: list[float] = []
+        answers = [self._tokenizer.encode(choice, add_special_tokens=False) for choice in choices]
         with self._lock, torch.inference_mode():
-            for choice in choices:
-                answer = self._tokenizer.encode(choice, add_special_tokens=False)
-                ids = torch.tensor([prompt + answer], device=self._model.device)
-                logits = self._model(input_ids=ids).logits[0, len(prompt) - 1 : -1].float()
-                logprobs = torch.log_softmax(logits, dim=-1)
-                found.append(float(logprobs[torch.arange(len(answer)), torch.tensor(answer)].sum()))
+            cache = DynamicCache()
+            first = torch.log_softmax(self._forward(prompt, cache).float(), dim=-1)
+            found = [float(first[answer[0]]) if answer else 0.0 for answer in answers]
+            longer = [i for i, answer in enumerate(answers) if len(answer) > 1]
+            if longer:
+                for i, rest in zip(longer, self._continued([answers[i] for i in longer], cache), strict=True):
+                    found[i] += rest
         return found
+
+    def _continued(self, answers: Sequence[list[int]], cache: DynamicCache) -> list[float]:
+        """Return the log-probability of each answer after its first token, in one batch behind the prompt of the cache."""
+        cache.batch_repeat_interleave(len(answers))
+        width = max(len(answer) for answer in answers) - 1
+        # What is filled up stands behind the answer, where no token of it can look.
+        rows = [answer[:-1] + [answer[-1]] * (width - len(answer) + 1) for answer in answers]
+        ids = torch.tensor(rows, device=self._model.device)
+        logits = self._model(input_ids=ids, past_key_values=cache, use_cache=True).logits.float()
+        logprobs = torch.log_softmax(logits, dim=-1)
+        return [
+            float(logprobs[row, torch.arange(len(answer) - 1), torch.tensor(answer[1:])].sum())
+            for row, answer in enumerate(answers)
+        ]
 
     def tokens(self, messages: Sequence[Message]) -> int:
         """Return the length of a prompt in tokens."""
@@ -122,9 +145,7 @@ class LocalModel:
     # ---- decoding ---------------------------------------------------------------------------------------------
 
     def _ids(self, messages: Sequence[Message]) -> list[int]:
-        chat = [{"role": m.role, "content": m.content} for m in messages]
-        text = self._tokenizer.apply_chat_template(chat, add_generation_prompt=True, tokenize=False)
-        return self._tokenizer.encode(cast("str", text), add_special_tokens=False)
+        return self._tokenizer.encode(render_chat(self._tokenizer, messages), add_special_tokens=False)
 
     def _text(self, tokens: Sequence[int]) -> str:
         return cast("str", self._tokenizer.decode(list(tokens), skip_special_tokens=True)).strip("\n")
@@ -242,8 +263,8 @@ def builtin_model(*, adapter: Path | None = None) -> LocalModel:
     return LocalModel(str(BUILTIN_DIR / "base"), adapter=adapter or BUILTIN_DIR / "adapter", name="vouch-builtin")
 
 
-def load_tokenizer(base: str) -> PreTrainedTokenizerFast:
-    """Load a tokenizer that has a chat template.
+def load_tokenizer(base: str, *, adapter: Path | None = None) -> PreTrainedTokenizerFast:
+    """Load a tokenizer with a chat template: its own, or for a base without one that of the adapter trained on it.
 
     Raises:
         ModelError: There is none.
@@ -252,10 +273,26 @@ def load_tokenizer(base: str) -> PreTrainedTokenizerFast:
         tokenizer = AutoTokenizer.from_pretrained(base)
     except (OSError, ValueError, KeyError) as error:
         raise _not_a_model(base, error) from error
+    brought = adapter / TEMPLATE_FILE if adapter else None
+    if not tokenizer.chat_template and brought and brought.is_file():
+        tokenizer.chat_template = brought.read_text(encoding="utf-8")
     if not tokenizer.chat_template:
         hint = "Use an instruction-tuned model, or add a chat_template to its tokenizer."
         raise ModelError(f"{base} has no chat template.", hint=hint)
     return cast("PreTrainedTokenizerFast", tokenizer)
+
+
+def render_chat(tokenizer: PreTrainedTokenizerFast, messages: Sequence[Message], *, open_turn: bool = True) -> str:
+    """Return messages as the model reads them, for serving and for training alike.
+
+    A template that offers to think first is told not to: the answers are short and have a form.
+
+    Args:
+        open_turn: The assistant's turn begins at the end; False where the messages hold the answer.
+    """
+    chat = [{"role": m.role, "content": m.content} for m in messages]
+    text = tokenizer.apply_chat_template(chat, add_generation_prompt=open_turn, tokenize=False, enable_thinking=False)
+    return cast("str", text)
 
 
 def load_base(base: str, dtype: torch.dtype) -> PreTrainedModel:
@@ -274,6 +311,20 @@ def load_base(base: str, dtype: torch.dtype) -> PreTrainedModel:
         return cast("PreTrainedModel", AutoModelForCausalLM.from_pretrained(base, dtype=dtype))
     except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
         raise _not_a_model(base, error) from error
+
+
+def check_base(adapter: Path, base: str) -> None:
+    """Refuse an adapter that says which weights it was trained on, when the base has others of the same shape.
+
+    Raises:
+        ModelError: The base is another.
+    """
+    mark = _mark(adapter)
+    wanted = mark.get("fingerprint")
+    found = fingerprint(base) if wanted else ""
+    if wanted and found and found != wanted:
+        hint = f"Use it with the base that it was trained on: {mark.get('base')}."
+        raise ModelError(f"Adapter {adapter} does not fit {base}: it was trained on other weights.", hint=hint)
 
 
 def merge_adapter(model: PreTrainedModel, adapter: Path, base: str) -> PreTrainedModel:
@@ -335,10 +386,15 @@ def _end_tokens(tokenizer: PreTrainedTokenizerFast, model: PreTrainedModel) -> f
 
 
 def _is_specialist(folder: Path) -> bool:
+    return bool(_mark(folder).get("specialist"))
+
+
+def _mark(folder: Path) -> dict[str, object]:
     try:
-        return bool(json.loads((folder / MARK).read_text(encoding="utf-8")).get("specialist"))
+        found: object = json.loads((folder / MARK).read_text(encoding="utf-8"))
     except (OSError, ValueError):
-        return False
+        return {}
+    return cast("dict[str, object]", found) if isinstance(found, dict) else {}
 
 
 def _not_a_model(base: str, error: Exception) -> ModelError:
