@@ -11,7 +11,9 @@ import numpy as np
 import pytest
 import scipy.sparse as sp
 
-from vouchrec.evals import histories
+from vouchrec.evals.heldout import bench
+from vouchrec.evals.heldout import measure as measuring
+from vouchrec.evals.heldout.report import ALL
 from vouchrec.evals.histories import (
     ItemKnn,
     Method,
@@ -179,9 +181,9 @@ def test_a_report_is_written_and_put_into_the_card(data: Path, tuned: Path):
         write_report(report, tuned / "docs", card)
     record = json.loads((tuned / "docs" / "results-histories.json").read_text())
     assert record["protocol"] == report.protocol
-    told = {histories.ALL, histories.OWN, "item-kNN", "EASE", histories.SCORER}
+    told = {ALL, bench.OWN, "item-kNN", "EASE", measuring.SCORER}
     assert set(record["figures"]["redial"]) == told
-    assert set(record["figures"]["movietweetings"]) == told | {histories.RECENT, histories.LATER}
+    assert set(record["figures"]["movietweetings"]) == told | {bench.RECENT, bench.LATER}
     assert set(record["figures"]["redial"]["EASE"]["ndcg"]) == {"value", "low", "high"}
     assert report.table() in (tuned / "docs" / "results-histories.md").read_text()
     text = card.read_text()
@@ -207,12 +209,12 @@ def test_a_damaged_record_is_a_clear_error(data: Path, tmp_path: Path, text: str
 def test_the_product_is_measured_where_a_workspace_is_given(
     data: Path, tuned: Path, tmp_path: Path, embedder: Embedder, monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr(histories, "FOLDS", 2)
+    monkeypatch.setattr(bench, "FOLDS", 2)
     workspace = film_workspace(tmp_path / "workspace", embedder)
     report = measure(data, scorer=tuned, workspace=workspace)
     for figures in report.figures.values():
-        assert list(figures)[-2:] == [histories.ORDERED, histories.PRODUCT]
-        gain = figures[histories.ORDERED].ndcg_gain
+        assert list(figures)[-2:] == [measuring.ORDERED, measuring.PRODUCT]
+        gain = figures[measuring.ORDERED].ndcg_gain
         assert gain is not None
         assert gain.low > 0
     workspace.close()
