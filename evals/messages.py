@@ -78,6 +78,12 @@ def evaluate_messages(agent: Agent, cases: Sequence[Mapping[str, object]]) -> tu
     return tally, rows
 
 
+def evaluate_case(agent: Agent, case: Mapping[str, object]) -> tuple[Tally, list[dict[str, object]]]:
+    """Run one case and return its own tally and one row per turn."""
+    tally = Tally()
+    return tally, list(_case(agent, case, tally))
+
+
 def _case(agent: Agent, case: Mapping[str, object], tally: Tally) -> Iterator[dict[str, object]]:
     conversation = start(agent)
     marked: set[ItemId] = set()

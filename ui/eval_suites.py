@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
+from typing import TYPE_CHECKING
 
 from vouchrec.evals.protocols import PROTOCOLS, SplitSettings
 from vouchrec.evals.rankers import METHODS
@@ -11,8 +12,16 @@ from vouchrec.evals.runs.engine import Suite, evaluate
 from vouchrec.evals.runs.figures import figures
 from vouchrec.evals.runs.records import RunFolder
 from vouchrec.evals.runs.tables import Cell, Table, details, duration, summary, verdicts
+from vouchrec.retrieval.errors import ConfigError
+from vouchrec.retrieval.ranking import Case
+from vouchrec.retrieval.workspace import Workspace
 from vouchrec.ui import loader
 from vouchrec.ui.evaluate import EvalOptions
+
+if TYPE_CHECKING:
+    from vouchrec.agent.assemble import Agent
+    from vouchrec.agent.llm.base import LanguageModel
+    from vouchrec.evals.simulator.systems import System
 
 __all__ = ["run"]
 
@@ -56,7 +65,7 @@ def _aligned(table: Table) -> Iterator[str]:
 def _text(cell: Cell | None) -> str:
     if cell is None:
         return "-"
-    arrow = "+" if "up" in cell.mark else "-" if "down" in cell.mark else ""
+    arrow = " ▲" if "up" in cell.mark else " ▼" if "down" in cell.mark else ""
     return f"{cell.value} {cell.interval}{arrow}"
 
 
@@ -79,4 +88,128 @@ def _ranking(options: EvalOptions) -> Iterator[Suite]:
         workspace.close()
 
 
-_OPENERS: Mapping[str, Callable[[EvalOptions], AbstractContextManager[Suite]]] = {"ranking": _ranking}
+@contextmanager
+def _messages(options: EvalOptions) -> Iterator[Suite]:
+    from vouchrec.evals import messages
+    from vouchrec.evals.suites.conversations import MessagesSuite
+
+    with _builtin_agent(options) as agent:
+        yield MessagesSuite(agent, options.cases_file or messages.CASES)
+
+
+@contextmanager
+def _understanding(options: EvalOptions) -> Iterator[Suite]:
+    from vouchrec.evals.suites.conversations import UNDERSTANDING_CASES, UnderstandingSuite
+
+    with _builtin_agent(options) as agent:
+        yield UnderstandingSuite(agent, options.cases_file or UNDERSTANDING_CASES)
+
+
+@contextmanager
+def _falsehoods(options: EvalOptions) -> Iterator[Suite]:
+    from vouchrec.evals import falsehoods
+    from vouchrec.evals.suites.conversations import FalsehoodsSuite
+
+    with _builtin_workspace(options) as workspace:
+        yield FalsehoodsSuite(workspace, options.cases_file or falsehoods.CASES)
+
+
+@contextmanager
+def _histories(options: EvalOptions) -> Iterator[Suite]:
+    from vouchrec.evals.suites.histories import HistoriesSuite
+
+    if options.data is None:
+        raise ConfigError("The suite histories needs the public rating data.", hint="Name its folder with --data.")
+    with _builtin_workspace(options) as workspace:
+        yield HistoriesSuite(options.data, workspace)
+
+
+@contextmanager
+def _simulate(options: EvalOptions) -> Iterator[Suite]:
+    from vouchrec.evals.simulator.goals import GoalSettings
+    from vouchrec.evals.simulator.speakers import ModelSpeaker, TemplateSpeaker
+    from vouchrec.evals.suites.simulate import SimulateSuite
+
+    if options.simulated_by not in ("templates", "model"):
+        raise ConfigError(f"Nobody called '{options.simulated_by}' words messages.", hint="Use templates or model.")
+    if bool(options.chat_url) != bool(options.chat_model):
+        raise ConfigError(
+            "A chat server needs its address and its model's name.", hint="Give --chat-url and --chat-model."
+        )
+    workspace = loader.open_workspace(options.settings)
+    try:
+        known, cases = _without_the_answers(workspace, options)
+        catalogue = known.catalogue
+        model = _model(options) if options.simulated_by == "model" or not options.chat_url else None
+        worded = options.simulated_by == "model" and model is not None
+        speaker = ModelSpeaker(model, catalogue) if worded and model is not None else TemplateSpeaker(catalogue)
+        settings = GoalSettings(seed=options.seed, n=options.cases or 100, patience=options.turns)
+        yield SimulateSuite(_system(options, known, model), known, cases, settings, speaker)
+    finally:
+        workspace.close()
+
+
+def _without_the_answers(workspace: Workspace, options: EvalOptions) -> tuple[Workspace, Sequence[Case]]:
+    """Return the workspace with a scorer that knows nothing of the people who will be simulated, and these people.
+
+    Without enough interactions there are none: the workspace then stays as it is, and all people are made up.
+    """
+    from vouchrec.evals.protocols import check_split, likes_of, make_split
+    from vouchrec.evals.rankers import Fitted
+    from vouchrec.retrieval.workspace import LEAST_INTERACTIONS
+
+    likes = likes_of(workspace.store.interactions(), [item.id for item in workspace.catalogue.items])
+    if len(likes) < LEAST_INTERACTIONS:
+        return workspace, ()
+    settings = SplitSettings(seed=options.seed, least=options.least)
+    split = check_split(make_split(likes, "strong", settings=settings))
+    return Fitted(workspace, options.seed).product(split, collaborative=True), split.cases
+
+
+def _model(options: EvalOptions) -> LanguageModel:
+    from vouchrec.agent.assemble import open_model
+
+    own = options.settings
+    return open_model(own.model, adapter=own.adapter, base_url=own.base_url, api_key=own.api_key)
+
+
+def _system(options: EvalOptions, workspace: Workspace, model: LanguageModel | None) -> System:
+    from vouchrec.agent.assemble import Agent
+    from vouchrec.agent.link import Linker
+    from vouchrec.agent.llm.remote import RemoteModel
+    from vouchrec.evals.simulator.systems import ChatSystem, VouchSystem
+
+    if options.chat_url or model is None:
+        chat = RemoteModel(options.chat_model, options.chat_url, api_key=options.settings.api_key)
+        return ChatSystem(chat, Linker(workspace.catalogue, workspace.popularity), workspace.domain)
+    return VouchSystem(Agent(workspace, model))
+
+
+@contextmanager
+def _builtin_workspace(options: EvalOptions) -> Iterator[Workspace]:
+    if options.settings.workspace is not None:
+        problem = f"The cases of {options.suite} speak of the built-in films, not of {options.settings.workspace}."
+        raise ConfigError(problem, hint="Leave --workspace out and VOUCH_WORKSPACE unset.")
+    workspace = loader.open_workspace(options.settings)
+    try:
+        yield workspace
+    finally:
+        workspace.close()
+
+
+@contextmanager
+def _builtin_agent(options: EvalOptions) -> Iterator[Agent]:
+    from vouchrec.agent.assemble import Agent
+
+    with _builtin_workspace(options) as workspace:
+        yield Agent(workspace, _model(options))
+
+
+_OPENERS: Mapping[str, Callable[[EvalOptions], AbstractContextManager[Suite]]] = {
+    "ranking": _ranking,
+    "messages": _messages,
+    "understanding": _understanding,
+    "falsehoods": _falsehoods,
+    "histories": _histories,
+    "simulate": _simulate,
+}

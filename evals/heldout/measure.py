@@ -13,9 +13,18 @@ from tqdm import tqdm
 
 from vouchrec.evals.baselines import ItemKnn
 from vouchrec.evals.heldout import bench as benches
-from vouchrec.evals.heldout.bench import Bench, Tuning, choose_baseline, choose_neighbours, fitted, open_bench
+from vouchrec.evals.heldout.bench import (
+    LATER,
+    OWN,
+    RECENT,
+    Bench,
+    choose_baseline,
+    choose_neighbours,
+    fitted,
+    open_bench,
+)
 from vouchrec.evals.heldout.figures import RESAMPLES, Figures, evaluate_lists, per_case, product_lists
-from vouchrec.evals.heldout.report import HistoriesReport
+from vouchrec.evals.heldout.report import ALL, HistoriesReport
 from vouchrec.evals.intervals import Interval, paired_bootstrap
 from vouchrec.evals.metrics import ndcg
 from vouchrec.retrieval.blend import Weights
@@ -25,11 +34,13 @@ from vouchrec.retrieval.ranking import rank_cases
 from vouchrec.retrieval.types import Item, ItemId
 from vouchrec.retrieval.workspace import Workspace
 
-__all__ = ["ORDERED", "PRODUCT", "SCORER", "fold_lists", "measure"]
+__all__ = ["METHODS", "ORDERED", "PRODUCT", "SCORER", "fold_lists", "measure", "protocol"]
 
 BOOTSTRAP_SEED = 1
 SCORER, ORDERED, PRODUCT = "shipped scorer", "recommend(), before diversity", "recommend()"
 """The sum matrix alone, the product's order by score, and the product."""
+METHODS = (ALL, OWN, RECENT, LATER, "item-kNN", "EASE", SCORER, ORDERED, PRODUCT)
+"""Every method in the order in which a fold measures it; the two forms of popularity before item-kNN need times."""
 
 
 Lists: TypeAlias = dict[str, dict[str, list[tuple[ItemId, ...]]]]
@@ -111,7 +122,7 @@ def _report(bench: Bench, neighbours: int, lists: Lists) -> HistoriesReport:
         )
         fresh_cases[group] = len(kept)
     return HistoriesReport(
-        protocol=_protocol(bench.tuning, bench.ids),
+        protocol=protocol(bench),
         k=k,
         rules={group: split.rule for group, split in bench.splits.items()},
         folds=benches.FOLDS,
@@ -127,7 +138,7 @@ def _report(bench: Bench, neighbours: int, lists: Lists) -> HistoriesReport:
     )
 
 
-def _settings(tuning: Tuning, neighbours: int) -> dict[str, dict[str, float]]:
+def _settings(tuning: benches.Tuning, neighbours: int) -> dict[str, dict[str, float]]:
     weights = Weights.for_history()
     return {
         "EASE": {"l2": tuning.l2, "weight of a dialogue": tuning.told_weight},
@@ -142,18 +153,11 @@ def _settings(tuning: Tuning, neighbours: int) -> dict[str, dict[str, float]]:
     }
 
 
-def _protocol(tuning: Tuning, ids: Sequence[ItemId]) -> str:
+def protocol(bench: Bench) -> str:
+    """Return 16 hex digits: two reports with the same protocol are comparable."""
+    tuning = bench.tuning
     rules = {name: asdict(rule) for name, rule in tuning.rules.items()}
     metrics = ["recall", "ndcg", "coverage"]
-    parts = [
-        2,
-        benches.FOLDS,
-        benches.FOLD_SEED,
-        rules,
-        dict(tuning.digests),
-        sorted(ids),
-        metrics,
-        RESAMPLES,
-        BOOTSTRAP_SEED,
-    ]
+    folds = [benches.FOLDS, benches.FOLD_SEED]
+    parts = [2, *folds, rules, dict(tuning.digests), sorted(bench.ids), metrics, RESAMPLES, BOOTSTRAP_SEED]
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:16]
