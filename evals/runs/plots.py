@@ -72,7 +72,7 @@ def interval_plot(figures: Sequence[Figure], methods: Sequence[str], measures: S
         for number, measure in enumerate(measures):
             panel: Axes = axes[number // columns][number % columns]
             own = {f.method: f.interval for f in figures if f.measure.name == measure.name}
-            _dots(panel, own, methods, baseline, measure)
+            _dots(panel, own, methods, baseline, measure, _colours(methods))
         for number in range(len(measures), lines * columns):
             axes[number // columns][number % columns].set_visible(False)
         return _data_uri(picture)
@@ -88,7 +88,7 @@ def gain_plot(figures: Sequence[Figure], methods: Sequence[str], measure: Measur
         picture = _picture(7.2, 0.85 + 0.34 * len(shown))
         panel = picture.subplots()
         panel.axvline(0, color=_INK, linewidth=1)
-        _dots(panel, gains, shown, "", measure)
+        _dots(panel, gains, shown, "", measure, _colours(methods))
         panel.set_title(f"{measure.label}: difference to the baseline, same cases")
         return _data_uri(picture)
 
@@ -101,12 +101,12 @@ def curve_plot(curve: Curve, figures: Sequence[Figure], methods: Sequence[str], 
     with rc_context({**_STYLE, "axes.spines.left": True}):
         picture = _picture(7.2, 3.6)
         panel = picture.subplots()
-        for number, method in enumerate(methods):
+        for method, own in _colours(methods).items():
             points = [(x, values[method, name]) for x, name in curve.points if (method, name) in values]
             if not points:
                 continue
             xs = [x for x, _ in points]
-            colour = _BASE if method == baseline else COLOURS[number % len(COLOURS)]
+            colour = _BASE if method == baseline else own
             panel.plot(
                 xs, [i.value for _, i in points], color=colour, linewidth=2, marker="o", markersize=4, label=method
             )
@@ -117,19 +117,31 @@ def curve_plot(curve: Curve, figures: Sequence[Figure], methods: Sequence[str], 
         return _data_uri(picture)
 
 
-def _dots(panel: Axes, own: Mapping[str, Interval], methods: Sequence[str], baseline: str, measure: Measure) -> None:
+def _dots(
+    panel: Axes,
+    own: Mapping[str, Interval],
+    methods: Sequence[str],
+    baseline: str,
+    measure: Measure,
+    colours: Mapping[str, str],
+) -> None:
     scale = 100.0 if measure.percent else 1.0
     for place, method in enumerate(methods):
         found = own.get(method)
         if found is None:
             continue
-        colour = _BASE if method == baseline else COLOURS[place % len(COLOURS)]
+        colour = _BASE if method == baseline else colours[method]
         panel.plot([found.low * scale, found.high * scale], [place, place], color=colour, linewidth=2.4, alpha=0.55)
         panel.plot([found.value * scale], [place], marker="o", markersize=6, color=colour)
     panel.set_yticks(range(len(methods)), labels=list(methods))
     panel.set_ylim(len(methods) - 0.4, -0.6)
     panel.grid(visible=False, axis="y")
     panel.set_title(measure.label + (" (%)" if measure.percent else ""))
+
+
+def _colours(methods: Sequence[str]) -> dict[str, str]:
+    """Return each method's colour, the same in every picture of a report."""
+    return {method: COLOURS[place % len(COLOURS)] for place, method in enumerate(methods)}
 
 
 def _picture(width: float, height: float) -> Picture:

@@ -94,7 +94,9 @@ def _section(manifest: Manifest, group: str, own: Sequence[Figure]) -> str:
     cases = max((figure.cases for figure in own), default=0)
     fits = manifest.facts.get("fit_seconds")
     times = ", ".join(f"{name} {duration(float(str(s)))}" for name, s in fits.items()) if isinstance(fits, dict) else ""
-    parts.append(f'<p class="cases">{cases} cases.{html.escape(f" Time of a fit: {times}.") if times else ""}</p>')
+    parts.append(
+        f'<p class="cases">{cases} cases.{html.escape(f" Time of fits, all groups together: {times}.") if times else ""}</p>'
+    )
     if len(manifest.methods) > 1:
         parts += [_html_table(summary(manifest, own)), *(_sentences(verdicts(manifest, own)))]
     else:

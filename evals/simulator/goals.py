@@ -199,9 +199,10 @@ def _about_number(attribute: Attribute, number: float, domain: Domain) -> list[F
 
 
 def _words(attribute: Attribute, value: str, domain: Domain) -> str:
-    if attribute.phrase in ("{value}", "a {value} {noun}"):
+    if attribute.phrase == "{value}":
         return _article(f"{value} {domain.noun}")
-    return f"{_article(domain.noun)} {attribute.phrase.format(value=value, noun=domain.noun)}"
+    words = attribute.phrase.format(value=value, noun=domain.noun)
+    return _article(words[2:]) if words.startswith("a ") else f"{_article(domain.noun)} {words}"
 
 
 def _article(words: str) -> str:

@@ -20,7 +20,8 @@ __all__ = ["Answer", "ChatSystem", "Session", "System", "VouchSystem", "named_it
 
 _LISTED = re.compile(r"^\s*(?:\d+[.)]|[-*•–])\s+(.+)$")
 _MARKED = re.compile(r"\*\*(.+?)\*\*|[“\"](.+?)[”\"]|\*(.+?)\*")
-_AFTER_TITLE = re.compile(r"\s+[-–—]\s+|:\s|\s*\(|\s+by\s", re.IGNORECASE)
+_AFTER_TITLE = tuple(re.compile(way, re.IGNORECASE) for way in (r"\s+[-–—]\s+", r":\s", r"\s+by\s", r"\s*\("))
+_AROUND = ' .,;*"“”'
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,23 +128,23 @@ def named_items(text: str, linker: Linker) -> tuple[ItemId, ...]:
     A title that several items share means all of them: whoever reads it can't tell either.
     """
     found: dict[ItemId, None] = {}
-    for title in _titles(text):
-        found.update(dict.fromkeys(linker.resolve(title)))
+    for name in _names(text):
+        meant = next((ids for part in _shorter(name) if (ids := linker.resolve(part))), ())
+        found.update(dict.fromkeys(meant))
     return tuple(found)
 
 
-def _titles(text: str) -> Iterator[str]:
+def _names(text: str) -> Iterator[str]:
     for line in text.splitlines():
         listed = _LISTED.match(line)
         marked = [next(filter(None, groups)) for groups in _MARKED.findall(line)]
-        if listed and not marked:
-            yield from _cut(listed[1])
-        for name in marked:
-            yield from _cut(name)
+        yield from marked or ([listed[1]] if listed else [])
 
 
-def _cut(text: str) -> Iterator[str]:
-    """Yield a text, and its part before a dash, a colon, a bracket or "by", which a title may also hold."""
-    whole = text.strip(' .,;*"“”')
-    before = _AFTER_TITLE.split(whole, maxsplit=1)[0].strip(" .,;")
-    yield from dict.fromkeys(part for part in (whole, before) if part)
+def _shorter(name: str) -> Iterator[str]:
+    """Yield a text, then what stands before a dash, a colon, "by" or a bracket, which a title may also hold."""
+    yield name.strip(_AROUND)
+    for separator in _AFTER_TITLE:
+        name = separator.split(name, maxsplit=1)[0].strip(_AROUND)
+        if name:
+            yield name
