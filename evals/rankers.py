@@ -166,7 +166,7 @@ class Fitted:
         self._turn_to(split)
         if name not in self._scorers:
             matrix = to_matrix(split.train, self._items, explicit=False)
-            scorer = Random(self._seed) if name == "random" else _ALONE[name](matrix)
+            scorer = self._make(name, matrix)
             scorer.fit(matrix)
             self._scorers[name] = scorer
         return self._scorers[name]
@@ -177,9 +177,15 @@ class Fitted:
         if collaborative not in self._products:
             own = self.workspace
             scorer = cast("CollaborativeScorer", self.alone("ease", split)) if collaborative else None
-            product = Workspace(own.folder, own.store, own.domain, own.embedder, scorer=scorer)
+            product = Workspace(own.folder, own.store, own.domain, own.embedder, scorer=scorer, tuned=own.tuned)
             self._products[collaborative] = product
         return self._products[collaborative]
+
+    def _make(self, name: str, matrix: InteractionMatrix) -> HistoryScorer:
+        if name == "random":
+            return Random(self._seed)
+        l2 = self.workspace.tuned.l2
+        return Ease(l2) if name == "ease" and l2 is not None else _ALONE[name](matrix)
 
     def _turn_to(self, split: Split) -> None:
         """Forget what was fitted on another split: it may know what this one asks for."""

@@ -30,7 +30,7 @@ HEAVY: dict[str, tuple[str, ...]] = {
     "llguidance": ("agent/llm/constrain.py",),
     "matplotlib": ("finetune/", "evals/"),
     "peft": ("agent/llm/local.py", "finetune/"),
-    "optuna": ("evals/tuning/",),
+    "optuna": ("evals/tuning.py",),
     "pyarrow": ("retrieval/files.py", "evals/runs/records.py"),
     "sentence_transformers": ("finetune/", "retrieval/embed.py"),
     "sqlalchemy": ("retrieval/store.py",),

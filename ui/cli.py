@@ -18,6 +18,7 @@ from vouchrec.ui import loader
 from vouchrec.ui.evaluate import evaluate
 from vouchrec.ui.options import AdapterOption, ModelOption, ServerOption, WorkspaceOption
 from vouchrec.ui.settings import Flags, Settings, read_settings
+from vouchrec.ui.tune import tune
 
 app = typer.Typer(
     add_completion=False,
@@ -286,6 +287,7 @@ def doctor(
 
 
 app.command("eval")(evaluate)
+app.command()(tune)
 
 
 def main(argv: Sequence[str] | None = None) -> None:

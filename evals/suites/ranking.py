@@ -119,7 +119,10 @@ class RankingSuite:
                 "splits": {name: split.digest() for name, split in self._splits.items()},
                 "items": _digest(sorted(self._items)),
             },
-            settings={"content": _digest(sorted(item_hash(item) for item in catalogue.items))},
+            settings={
+                "content": _digest(sorted(item_hash(item) for item in catalogue.items)),
+                "tuned": asdict(self._workspace.tuned),
+            },
             measures=_measures(own.k),
             curves=(
                 Curve(
