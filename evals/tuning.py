@@ -137,8 +137,15 @@ def _report(study: optuna.Study, bench: _Bench, folder: Path) -> TuneReport:
         tuned = Tuned()
     note = f"Written by `vouch tune`: study {bench.protocol}, {_finished(study)} trials, NDCG@{bench.k} on validation people."
     file = write_tuned(folder, tuned, note)
-    means = (math.fsum(values) / len(values) for values in (default, best))
-    return TuneReport(_finished(study), len(best), *means, gain, tuned, file)
+    return TuneReport(
+        trials=_finished(study),
+        people=len(best),
+        default=math.fsum(default) / len(default),
+        best=math.fsum(best) / len(best),
+        gain=gain,
+        tuned=tuned,
+        file=file,
+    )
 
 
 class _Bench:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence, Set
 from itertools import combinations
 
@@ -154,7 +154,7 @@ def distribution(kinds: Iterable[Sequence[str]], weights: Iterable[float] | None
     Returns:
         Part by kind, which sum to 1; empty where no item has a kind.
     """
-    parts: Counter[str] = Counter()
+    parts: defaultdict[str, float] = defaultdict(float)
     listed = list(kinds)
     for own, weight in zip(listed, weights or [1.0] * len(listed), strict=True):
         for kind in own:

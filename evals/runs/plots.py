@@ -5,7 +5,8 @@ from __future__ import annotations
 import base64
 import io
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, Any
 
 from vouchrec.evals.intervals import Interval
 from vouchrec.evals.runs.figures import Figure
@@ -19,7 +20,7 @@ __all__ = ["COLOURS", "available", "curve_plot", "gain_plot", "interval_plot"]
 
 COLOURS = ("#2f5fd0", "#d1495b", "#2a9d8f", "#e9963e", "#7b5ea7", "#4c8577", "#b0578d", "#8a6d3b", "#5a6b7b", "#111827")
 _BASE, _INK, _GRID = "#8b94a3", "#1f2937", "#e5e7eb"
-_STYLE = {
+_STYLE: dict[Any, Any] = {  # keys are matplotlib's own names
     "font.family": "DejaVu Sans",
     "font.size": 9,
     "axes.edgecolor": _GRID,
@@ -46,11 +47,7 @@ _STYLE = {
 
 def available() -> bool:
     """Tell whether pictures can be drawn: matplotlib is in the extras `train` and `dev`."""
-    try:
-        import matplotlib  # noqa: F401
-    except ImportError:
-        return False
-    return True
+    return find_spec("matplotlib") is not None
 
 
 def interval_plot(figures: Sequence[Figure], methods: Sequence[str], measures: Sequence[Measure], baseline: str) -> str:

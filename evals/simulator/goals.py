@@ -20,6 +20,8 @@ __all__ = ["Fact", "Goal", "GoalSettings", "draw_goals"]
 
 _TRIES = 40
 _FACTS = 3
+_COMMON = 0.5
+"""Part of the catalogue from which a feature says nothing worth saying ("in English")."""
 _PERSONA = 4
 
 
@@ -33,6 +35,11 @@ class Fact:
 
     constraints: tuple[Constraint, ...]
     words: str
+
+    @property
+    def bare(self) -> str:
+        """The words without their article: "horror film"."""
+        return self.words.partition(" ")[2]
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,11 +138,12 @@ def _goal(
     anchor = targets[0] if origin == "catalogue" else targets[int(rng.integers(len(targets)))]
     others = [item for item in targets if item != anchor][: settings.targets - 1]
     wanted = frozenset((anchor, *others)) - set(persona)
-    facts = _facts(workspace, anchor, rng, settings.crowd)
+    check = LeakCheck(workspace.catalogue, wanted, settings.crowd)
+    facts = tuple(f for f in _facts(workspace, anchor, rng, settings.crowd) if not check.leaks(f.words, f.constraints))
     changes = bool(rng.random() < settings.changes)
     return Goal(
         id=name,
-        persona=persona,
+        persona=tuple(item for item in persona if not check.leaks(_title(workspace, item))),
         targets=wanted,
         anchor=anchor,
         facts=facts,
@@ -144,6 +152,10 @@ def _goal(
         register=REGISTERS[int(rng.integers(len(REGISTERS)))],
         origin=origin,
     )
+
+
+def _title(workspace: Workspace, item: ItemId) -> str:
+    return workspace.catalogue.items[workspace.catalogue.row(item)].title
 
 
 def _nearest(workspace: Workspace, anchor: ItemId) -> list[ItemId]:
@@ -163,7 +175,8 @@ def _facts(workspace: Workspace, anchor: ItemId, rng: np.random.Generator, crowd
         fact = possible[index]
         attribute = fact.constraints[0].attribute
         together = [c for f in (*chosen, fact) for c in f.constraints]
-        if attribute not in said and int(catalogue.mask(together).sum()) >= crowd:
+        telling = int(catalogue.mask(fact.constraints).sum()) <= _COMMON * len(catalogue)
+        if attribute not in said and telling and int(catalogue.mask(together).sum()) >= crowd:
             chosen.append(fact)
             said.add(attribute)
         if len(chosen) == _FACTS:

@@ -1,7 +1,8 @@
 """What simulated people say: five registers, and several ways in each to say what an agenda wants said.
 
-`{fact}` is a noun phrase ("a horror film"), `{old}` another that is taken back, `{title}` something liked or shown, `{noun}` and
-`{plural}` what the domain calls its items, `{consume}`, `{consumed}` what one does with them.
+`{fact}` is a noun phrase ("a horror film") and `{bare}` the same without its article, `{old}` and `{none}` are those of a wish
+that is taken back, `{title}` is something liked or shown, `{noun}` and `{plural}` are what the domain calls its items, `{consume}` and
+`{consumed}` what one does with them.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ PHRASES: Mapping[str, Mapping[Kind, tuple[str, ...]]] = {
         "open": ("I'm looking for {fact}.", "Can you recommend {fact}?", "I'd like {fact}."),
         "open_like": ("I really liked {title}. What else is there?", "Recommend me something like {title}."),
         "add": ("I'd prefer {fact}.", "It should be {fact}.", "Make it {fact}, please."),
-        "change": ("Actually, not {old} after all. I want {fact}.", "I've changed my mind: no {old}, rather {fact}."),
+        "change": ("Actually, not {old} after all. I want {fact}.", "I've changed my mind: no {none}, rather {fact}."),
         "like": ("I also loved {title}.", "One that I like is {title}."),
         "dislike": ("I didn't like {title}.", "Not {title}, I don't enjoy that."),
         "seen": ("I've already {consumed} {title}.", "I have seen {title}."),
@@ -28,15 +29,15 @@ PHRASES: Mapping[str, Mapping[Kind, tuple[str, ...]]] = {
         "again": ("That isn't {fact}, which I asked for.", "I did say {fact}."),
     },
     "terse": {
-        "open": ("{fact}", "need {fact}", "{fact} please"),
+        "open": ("{bare}", "need {fact}", "{bare} please"),
         "open_like": ("like {title}", "more like {title}"),
-        "add": ("{fact}", "must be {fact}", "only {fact}"),
-        "change": ("no, {fact} instead of {old}", "not {old}. {fact}."),
+        "add": ("{bare}", "must be {fact}", "only {bare}"),
+        "change": ("no, {bare} instead of {none}", "no {none}. {bare}."),
         "like": ("liked {title}", "{title} was great"),
         "dislike": ("not {title}", "no {title}"),
         "seen": ("seen {title}", "already {consumed} {title}"),
         "more": ("others?", "next", "something else"),
-        "again": ("I said {fact}", "{fact}!"),
+        "again": ("I said {bare}", "{bare}!"),
     },
     "chatty": {
         "open": (
@@ -116,7 +117,7 @@ def count() -> int:
 
 def vocabulary(domain: Domain) -> frozenset[str]:
     """Return the words that any message may hold, whatever it speaks of."""
-    slots = {"fact": "", "old": "", "title": "", "noun": domain.noun, "plural": domain.plural}
+    slots = {"fact": "", "bare": "", "old": "", "none": "", "title": "", "noun": domain.noun, "plural": domain.plural}
     slots |= {"consume": domain.consume, "consumed": domain.consumed}
     ways = (way for register in PHRASES.values() for ways in register.values() for way in ways)
     own = tokens(" ".join((domain.noun, domain.plural, "a an of at most from the minutes hours")))

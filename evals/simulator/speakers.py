@@ -116,7 +116,9 @@ def filled(way: str, move: Move, catalogue: Catalogue) -> str:
     item = catalogue.get(move.item) if move.item is not None else None
     return way.format(
         fact=move.fact.words if move.fact else "",
+        bare=move.fact.bare if move.fact else "",
         old=move.old.words if move.old else "",
+        none=move.old.bare if move.old else "",
         title=item.title if item else "",
         noun=domain.noun,
         plural=domain.plural,

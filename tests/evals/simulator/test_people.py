@@ -71,6 +71,9 @@ def test_words_of_facts(workspace: Workspace, goals: list[Goal]):
         assert "film" in said
         assert "a film a film" not in said
         assert "{" not in said
+    common = [i for i in workspace.catalogue.items if "English" in i.values("languages")]
+    assert len(common) > len(workspace.catalogue) / 2
+    assert "a film in English" not in words  # it says nothing
 
 
 # ---- phrases ------------------------------------------------------------------------------------------------------
@@ -85,10 +88,10 @@ def test_many_ways_in_every_register():
             assert len(set(ways)) == len(ways) >= 2
             for way in ways:
                 slots = {name for _, name, _, _ in string.Formatter().parse(way) if name}
-                assert slots <= {"fact", "old", "title", "noun", "plural", "consume", "consumed"}
-                needed = {"change": {"fact", "old"}, "more": set()}.get(kind)
-                one = {"fact"} if kind in ("open", "add", "again") else {"title"}
-                assert (one if needed is None else needed) <= slots, (register, kind, way)
+                assert slots <= {"fact", "bare", "old", "none", "title", "noun", "plural", "consume", "consumed"}
+                assert bool(slots & {"fact", "bare"}) == (kind in ("open", "add", "again", "change")), way
+                assert bool(slots & {"old", "none"}) == (kind == "change"), way
+                assert ("title" in slots) == (kind in ("open_like", "like", "dislike", "seen")), way
 
 
 def test_nothing_that_is_looked_for_is_made_of_the_words_of_phrases(workspace: Workspace, goals: list[Goal]):
