@@ -94,7 +94,7 @@ def _messages(options: EvalOptions) -> Iterator[Suite]:
     from vouchrec.evals.suites.conversations import MessagesSuite
 
     with _builtin_agent(options) as agent:
-        yield MessagesSuite(agent, options.cases_file or messages.CASES)
+        yield MessagesSuite(agent, options.cases_file or messages.CASES, most=options.cases)
 
 
 @contextmanager
@@ -102,7 +102,7 @@ def _understanding(options: EvalOptions) -> Iterator[Suite]:
     from vouchrec.evals.suites.conversations import UNDERSTANDING_CASES, UnderstandingSuite
 
     with _builtin_agent(options) as agent:
-        yield UnderstandingSuite(agent, options.cases_file or UNDERSTANDING_CASES)
+        yield UnderstandingSuite(agent, options.cases_file or UNDERSTANDING_CASES, most=options.cases)
 
 
 @contextmanager
@@ -111,7 +111,7 @@ def _falsehoods(options: EvalOptions) -> Iterator[Suite]:
     from vouchrec.evals.suites.conversations import FalsehoodsSuite
 
     with _builtin_workspace(options) as workspace:
-        yield FalsehoodsSuite(workspace, options.cases_file or falsehoods.CASES)
+        yield FalsehoodsSuite(workspace, options.cases_file or falsehoods.CASES, most=options.cases)
 
 
 @contextmanager

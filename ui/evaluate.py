@@ -75,7 +75,9 @@ def evaluate(
     k: Annotated[int, typer.Option("-k", min=1, max=50, help="ranking: length of the lists.")] = 10,
     cases: Annotated[
         int | None,
-        typer.Option("--cases", min=1, help="Cases at most: people per protocol (1000), conversations (100)."),
+        typer.Option(
+            "--cases", min=1, help="Cases at most. Default: 1000 people per protocol, 100 simulated people, else all."
+        ),
     ] = None,
     least: Annotated[
         int, typer.Option("--least", min=2, help="ranking, simulate: likes that a person needs to be asked.")

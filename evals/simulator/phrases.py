@@ -1,8 +1,8 @@
 """What simulated people say: five registers, and several ways in each to say what an agenda wants said.
 
 `{fact}` is a noun phrase ("a horror film") and `{bare}` the same without its article, `{old}` and `{none}` are those of a wish
-that is taken back, `{title}` is something liked or shown, `{noun}` and `{plural}` are what the domain calls its items, `{consume}` and
-`{consumed}` what one does with them.
+that is taken back, `{title}` is something liked or shown, `{noun}` and `{plural}` are what the domain calls its items,
+`{consume}` and `{consumed}` what one does with them.
 """
 
 from __future__ import annotations

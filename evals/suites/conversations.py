@@ -27,14 +27,15 @@ class MessagesSuite:
     Args:
         agent: On the built-in films, which the gold speaks of.
         path: Cases, one conversation per line.
+        most: Cases that are run, the first ones; None for all.
 
     Raises:
         DataFileError: The cases can't be read.
     """
 
-    def __init__(self, agent: Agent, path: Path = messages.CASES) -> None:
+    def __init__(self, agent: Agent, path: Path = messages.CASES, *, most: int | None = None) -> None:
         self._agent, self._path = agent, path
-        self._cases = _json_lines(path, ("id", "turns"))
+        self._cases = _json_lines(path, ("id", "turns"))[:most]
 
     @property
     def plan(self) -> Plan:
@@ -46,7 +47,7 @@ class MessagesSuite:
                 "A hard condition of the gold is broken when a recommended item does not satisfy it; an item is repeated when "
                 "the gold says that it was liked, disliked or seen. Conversations are drawn whole for the intervals."
             ),
-            protocol={"version": 1, "cases": _digest(self._path)},
+            protocol={"version": 1, "cases": _digest(self._path), "n": len(self._cases)},
             settings={"model": self._agent.model.name},
             measures=_MESSAGES,
             methods=(self._agent.model.name,),
@@ -133,11 +134,12 @@ class UnderstandingSuite:
     Args:
         agent: On the built-in films, which the annotations speak of.
         path: Annotated messages.
+        most: Messages that are read, the first ones; None for all.
     """
 
-    def __init__(self, agent: Agent, path: Path = UNDERSTANDING_CASES) -> None:
+    def __init__(self, agent: Agent, path: Path = UNDERSTANDING_CASES, *, most: int | None = None) -> None:
         self._agent, self._path = agent, path
-        self._linked = understanding.link_all(agent, read_messages([path]))
+        self._linked = understanding.link_all(agent, read_messages([path])[:most])
         self._readers = understanding.readers(agent)
 
     @property
@@ -150,7 +152,7 @@ class UnderstandingSuite:
                 "A slot is an annotated part with a role; it is found when a linked span of the same sort covers it, and right "
                 "when the role is right too. What is served is the model's reading, with the rules where it isn't used."
             ),
-            protocol={"version": 1, "cases": _digest(self._path)},
+            protocol={"version": 1, "cases": _digest(self._path), "n": len(self._linked)},
             settings={"model": self._agent.model.name},
             measures=_UNDERSTANDING,
             methods=tuple(self._readers),
@@ -207,17 +209,16 @@ class FalsehoodsSuite:
     Args:
         workspace: The built-in films, which the reasons speak of.
         path: Cases.
+        most: Cases that are judged, the first ones; None for all.
 
     Raises:
         DataFileError: The cases can't be read.
     """
 
-    def __init__(self, workspace: Workspace, path: Path = falsehoods.CASES) -> None:
+    def __init__(self, workspace: Workspace, path: Path = falsehoods.CASES, *, most: int | None = None) -> None:
         self._workspace, self._path = workspace, path
-        self._cases = {
-            f"{number:04d}": case
-            for number, case in enumerate(_json_lines(path, ("set", "false", "true", "id", "likes")))
-        }
+        needed = ("set", "false", "true", "id", "likes")
+        self._cases = {f"{n:04d}": case for n, case in enumerate(_json_lines(path, needed)[:most])}
 
     @property
     def plan(self) -> Plan:
@@ -226,7 +227,7 @@ class FalsehoodsSuite:
             suite="falsehoods",
             title="Planted falsehoods",
             about="Each case is a recommendation with a true and a false reason that people wrote from its evidence.",
-            protocol={"version": 1, "cases": _digest(self._path)},
+            protocol={"version": 1, "cases": _digest(self._path), "n": len(self._cases)},
             settings={},
             measures=(
                 Measure("refused", "False reasons refused", "refused", percent=True, main=True),
