@@ -23,6 +23,11 @@ from vouchrec.evals.histories import (
     product_lists,
     write_report,
 )
+from vouchrec.evals.runs import plots
+from vouchrec.evals.runs.engine import evaluate
+from vouchrec.evals.runs.figures import figures as run_figures
+from vouchrec.evals.suites import histories
+from vouchrec.evals.suites.histories import HistoriesSuite
 from vouchrec.retrieval.collaborative import Ease
 from vouchrec.retrieval.datasets import read_shippable
 from vouchrec.retrieval.domain import infer_domain
@@ -217,6 +222,34 @@ def test_the_product_is_measured_where_a_workspace_is_given(
         gain = figures[measuring.ORDERED].ndcg_gain
         assert gain is not None
         assert gain.low > 0
+    workspace.close()
+
+
+def test_the_suite_has_the_same_figures_and_fits_no_fold_twice(
+    data: Path, tuned: Path, tmp_path: Path, embedder: Embedder, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(bench, "FOLDS", 2)
+    monkeypatch.setattr(plots, "available", lambda: False)
+    workspace = film_workspace(tmp_path / "workspace", embedder)
+    report = measure(data, scorer=tuned, workspace=workspace)
+    suite = HistoriesSuite(data, workspace, tuned)
+    done = evaluate(suite, tmp_path / "run", seed=0)
+    assert len(done.rows) == suite.plan.size
+    found = {
+        (f.group, f.method): f.interval.value
+        for f in run_figures(done.manifest, list(done.rows.values()))
+        if f.measure.name == f"ndcg@{report.k}"
+    }
+    for group, by_method in report.figures.items():
+        for method, own in by_method.items():
+            assert found[group, method] == pytest.approx(own.ndcg.value)
+    folds: list[int] = []
+    original = histories.fold_lists
+    monkeypatch.setattr(histories, "fold_lists", lambda *args: folds.append(args[1]) or original(*args))
+    people = {case.user for parts in suite._bench.folds.values() for case in parts[0].cases}
+    left = list(suite.rows(frozenset(key for key in done.done if key[2] in people)))
+    assert folds == [1]
+    assert len(left) == sum(key[2] not in people for key in done.done)
     workspace.close()
 
 
