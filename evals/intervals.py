@@ -131,30 +131,31 @@ def bootstrap_statistic(
 
 
 Values: TypeAlias = Sequence[float] | npt.NDArray[np.float64]
-"""(n,) one number per case."""
+"""(n,) one number per case, or (n, m): a column per figure, all over the same cases."""
+_Matrix: TypeAlias = npt.NDArray[np.float64]
 
 
 def bootstrap_ratio(
     parts: Values, wholes: Values, *, seed: int, resamples: int = 10_000, confidence: float = 0.95
-) -> Interval:
-    """Return sum(parts) / sum(wholes) with its percentile interval over cases: a share whose cases are of unequal size.
+) -> list[Interval]:
+    """Return sum(parts) / sum(wholes) of each column with its percentile interval over cases.
 
-    The turns of one conversation are not independent: what is drawn again is the conversation, with all of its turns.
-    With wholes of 1 it is the mean.
+    For shares whose cases are of unequal size: the turns of one conversation are not independent, so what is drawn again is
+    the conversation with all of its turns. With wholes of 1 it is the mean.
 
     Args:
         parts: Numerator of each case.
-        wholes: Denominator of each case, from 0 up; some are above 0.
-        seed: Seed of the resampling.
+        wholes: Denominator of each case, from 0 up; 0 where the figure is undefined for the case.
+        seed: Seed of the resampling; every column is resampled alike.
         resamples: Number of resamples; those without a denominator are left out.
         confidence: Coverage of the interval, in (0, 1).
 
     Raises:
-        ValueError: No cases, a number is not finite, the lengths differ, or all wholes are 0.
+        ValueError: No cases, a number is not finite, the shapes differ, or all wholes of a column are 0.
     """
     above, below = _pair(parts, wholes)
-    found = np.concatenate([_ratio(above[s], below[s]) for s in _samples(len(above), seed, resamples)])
-    return _percentiles(float(above.sum() / below.sum()), found, confidence)
+    found = [_divided(w @ above, w @ below) for w in _draws(len(above), seed, resamples)]
+    return _percentiles(above.sum(axis=0) / below.sum(axis=0), np.concatenate(found), confidence)
 
 
 def paired_ratio(
@@ -164,8 +165,8 @@ def paired_ratio(
     seed: int,
     resamples: int = 10_000,
     confidence: float = 0.95,
-) -> Interval:
-    """Return the difference of two ratios over the same cases (own - base), with its percentile interval.
+) -> list[Interval]:
+    """Return the difference of two ratios over the same cases (own - base) of each column, with its percentile interval.
 
     Args:
         own: Numerators and denominators, as in `bootstrap_ratio`.
@@ -179,13 +180,15 @@ def paired_ratio(
     """
     (a, b), (c, d) = _pair(*own), _pair(*base)
     _same_length(a, c)
-    found = [_ratio(a[s], b[s]) - _ratio(c[s], d[s]) for s in _samples(len(a), seed, resamples)]
-    return _percentiles(float(a.sum() / b.sum() - c.sum() / d.sum()), np.concatenate(found), confidence)
+    found = [_divided(w @ a, w @ b) - _divided(w @ c, w @ d) for w in _draws(len(a), seed, resamples)]
+    return _percentiles(_difference(a, b, c, d), np.concatenate(found), confidence)
 
 
-def swap_test(own: tuple[Values, Values], base: tuple[Values, Values], *, seed: int, trials: int = 10_000) -> float:
-    """Return the two-sided p-value of "the methods are interchangeable": how often swapping them case by case at random
-    gives a difference of ratios at least as large as the one seen.
+def swap_test(
+    own: tuple[Values, Values], base: tuple[Values, Values], *, seed: int, trials: int = 10_000
+) -> list[float]:
+    """Return for each column the two-sided p-value of "the methods are interchangeable": how often swapping them case by
+    case at random gives a difference of ratios at least as large as the one seen.
 
     p = (1 + trials at least as large) / (1 + trials), so never 0. Source: Fisher's randomisation test, as Smucker, Allan &
     Carterette, "A comparison of statistical significance tests for information retrieval evaluation", CIKM 2007.
@@ -195,17 +198,18 @@ def swap_test(own: tuple[Values, Values], base: tuple[Values, Values], *, seed: 
     """
     (a, b), (c, d) = _pair(*own), _pair(*base)
     _same_length(a, c)
-    seen = abs(a.sum() / b.sum() - c.sum() / d.sum())
+    seen = np.abs(_difference(a, b, c, d))
     rng = np.random.default_rng(seed)
-    larger = done = 0
+    larger, done = np.zeros(a.shape[1], np.int64), 0
     while done < trials:
         size = min(max(1, _AT_ONCE // len(a)), trials - done)
-        swapped = rng.random((size, len(a))) < 0.5
-        ours = _ratio(np.where(swapped, c, a), np.where(swapped, d, b))
-        theirs = _ratio(np.where(swapped, a, c), np.where(swapped, b, d))
-        larger += int((np.abs(ours - theirs) >= seen - 1e-12).sum())
+        swapped = (rng.random((size, len(a))) < 0.5).astype(np.float64)
+        above, below = swapped @ (c - a), swapped @ (d - b)  # what our sums gain and theirs lose by swapping
+        ours = _divided(a.sum(axis=0) + above, b.sum(axis=0) + below)
+        theirs = _divided(c.sum(axis=0) - above, d.sum(axis=0) - below)
+        larger += (np.abs(ours - theirs) >= seen - 1e-12).sum(axis=0)
         done += size
-    return (1 + larger) / (1 + trials)
+    return [float((1 + count) / (1 + trials)) for count in larger]
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
@@ -221,36 +225,44 @@ def holm(p_values: Sequence[float]) -> list[float]:
     return adjusted
 
 
-def _samples(n: int, seed: int, resamples: int) -> Iterator[Resample]:
-    """Yield (some, n) indices of cases, a bounded number at a time."""
+def _draws(n: int, seed: int, resamples: int) -> Iterator[_Matrix]:
+    """Yield (some, n) float64: how often each case is drawn in each resample, a bounded number at a time."""
     rng = np.random.default_rng(seed)
     step = max(1, _AT_ONCE // n)
     for start in range(0, resamples, step):
-        yield rng.integers(n, size=(min(step, resamples - start), n))
+        size = min(step, resamples - start)
+        flat = rng.integers(n, size=(size, n)) + np.arange(size)[:, None] * n
+        yield np.bincount(flat.ravel(), minlength=size * n).reshape(size, n).astype(np.float64)
 
 
-def _ratio(parts: npt.NDArray[np.float64], wholes: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    """Return the ratio of the sums of each row, NaN where the denominator is 0."""
-    below = wholes.sum(axis=1)
-    return np.divide(parts.sum(axis=1), below, out=np.full(len(below), np.nan), where=below > 0)
+def _divided(parts: _Matrix, wholes: _Matrix) -> _Matrix:
+    """Return parts / wholes, NaN where there is no whole."""
+    return np.divide(parts, wholes, out=np.full(parts.shape, np.nan), where=wholes > 1e-12)
 
 
-def _percentiles(value: float, found: npt.NDArray[np.float64], confidence: float) -> Interval:
-    low, high = np.nanquantile(found, [(1 - confidence) / 2, (1 + confidence) / 2])
-    return Interval(value, float(low), float(high))
+def _difference(a: _Matrix, b: _Matrix, c: _Matrix, d: _Matrix) -> _Matrix:
+    return a.sum(axis=0) / b.sum(axis=0) - c.sum(axis=0) / d.sum(axis=0)
 
 
-def _pair(parts: Values, wholes: Values) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+def _percentiles(values: _Matrix, found: _Matrix, confidence: float) -> list[Interval]:
+    low, high = np.nanquantile(found, [(1 - confidence) / 2, (1 + confidence) / 2], axis=0)
+    return [Interval(float(v), float(a), float(b)) for v, a, b in zip(values, low, high, strict=True)]
+
+
+def _pair(parts: Values, wholes: Values) -> tuple[_Matrix, _Matrix]:
+    """Return both as (n, m)."""
     above, below = _checked(parts), _checked(wholes)
     _same_length(above, below)
-    if (below < 0).any() or below.sum() == 0:
+    if (below < 0).any() or (below.sum(axis=0) == 0).any():
         raise ValueError("the denominators must be from 0 up, and not all 0")
-    return above, below
+    return above.reshape(len(above), -1), below.reshape(len(below), -1)
 
 
 def _same_length(one: npt.NDArray[np.float64], other: npt.NDArray[np.float64]) -> None:
     if len(one) != len(other):
         raise ValueError(f"{len(one)} values against {len(other)}: the cases must be the same")
+    if one.shape != other.shape:
+        raise ValueError(f"{one.shape} values against {other.shape}: the figures must be the same")
 
 
 def _checked(values: Sequence[float] | npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:

@@ -8,9 +8,7 @@ from typing import TYPE_CHECKING
 
 from vouchrec.evals.protocols import PROTOCOLS, SplitSettings
 from vouchrec.evals.rankers import METHODS
-from vouchrec.evals.runs.engine import Suite, evaluate
-from vouchrec.evals.runs.figures import figures
-from vouchrec.evals.runs.records import RunFolder
+from vouchrec.evals.runs.engine import Done, Suite, evaluate
 from vouchrec.evals.runs.tables import Cell, Table, details, duration, summary, verdicts
 from vouchrec.retrieval.errors import ConfigError
 from vouchrec.retrieval.ranking import Case
@@ -37,9 +35,8 @@ def run(options: EvalOptions) -> Iterator[str]:
     yield from _lines(done)
 
 
-def _lines(done: RunFolder) -> Iterator[str]:
-    manifest = done.manifest
-    found = figures(manifest, list(done.rows.values()))
+def _lines(done: Done) -> Iterator[str]:
+    manifest, found = done.manifest, done.figures
     yield f"{manifest.title}: protocol {manifest.hash}, seed {manifest.seed}, {duration(manifest.seconds)}."
     for group in dict.fromkeys(f.group for f in found):
         own = [f for f in found if f.group == group]

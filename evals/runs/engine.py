@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping, Set
+from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
 from tqdm import tqdm
 
+from vouchrec.evals.runs.figures import Figure
 from vouchrec.evals.runs.measures import Curve, Key, Measure, Row
 from vouchrec.evals.runs.records import Manifest, RunFolder
+from vouchrec.evals.runs.report import write_reports
 
-__all__ = ["Plan", "Suite", "evaluate"]
+__all__ = ["Done", "Plan", "Suite", "evaluate"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +53,22 @@ class Suite(Protocol):
         ...
 
 
-def evaluate(suite: Suite, folder: Path, *, seed: int, restart: bool = False, progress: bool = False) -> RunFolder:
+@dataclass(frozen=True, slots=True)
+class Done:
+    """A whole run.
+
+    Attributes:
+        rows: By group, method and case.
+        figures: What the reports show.
+    """
+
+    folder: Path
+    manifest: Manifest
+    rows: Mapping[Key, Row]
+    figures: Sequence[Figure]
+
+
+def evaluate(suite: Suite, folder: Path, *, seed: int, restart: bool = False, progress: bool = False) -> Done:
     """Run what is left of a suite and write `run.json`, `cases.parquet`, `report.md` and `report.html`.
 
     Args:
@@ -65,8 +82,6 @@ def evaluate(suite: Suite, folder: Path, *, seed: int, restart: bool = False, pr
         ConfigError: The folder holds another run.
         VouchError: The suite can't be run.
     """
-    from vouchrec.evals.runs.report import write_reports
-
     plan = suite.plan
     run = RunFolder(folder, _manifest(plan, seed), restart=restart)
     if run.manifest.finished is None:
@@ -81,8 +96,8 @@ def evaluate(suite: Suite, folder: Path, *, seed: int, restart: bool = False, pr
         finally:
             run.pause(time.monotonic() - began, suite.facts)
         run.finish(time.time())
-    write_reports(folder, run.manifest, list(run.rows.values()))
-    return run
+    shown = write_reports(folder, run.manifest, list(run.rows.values()))
+    return Done(folder, run.manifest, run.rows, shown)
 
 
 def _manifest(plan: Plan, seed: int) -> Manifest:

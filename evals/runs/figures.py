@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -25,6 +25,8 @@ from vouchrec.evals.runs.records import Manifest
 __all__ = ["Difference", "Figure", "differences", "figures"]
 
 _Numbers = npt.NDArray[np.float64]
+_OF_LISTS = ("coverage", "gini")
+"""Kinds of measures that have no value per case."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,13 +76,15 @@ def figures(manifest: Manifest, rows: Sequence[Row]) -> list[Figure]:
         by_method = {m: [r for r in rows if r.group == group and r.method == m] for m in manifest.methods}
         base = by_method.get(manifest.baseline, [])
         for method, own in by_method.items():
-            compared = (
-                differences(manifest.measures, own, base, manifest.seed, n_items) if method != manifest.baseline else {}
-            )
-            for measure in manifest.measures:
-                value = _figure(measure, own, manifest.seed, n_items)
-                if value is not None:
-                    found.append(Figure(group, method, measure, value[0], value[1], compared.get(measure.name)))
+            compared: dict[str, Difference] = {}
+            if method != manifest.baseline:
+                compared = differences(manifest.measures, own, base, manifest.seed, n_items)
+            values = _values(manifest.measures, own, manifest.seed, n_items)
+            found += [
+                Figure(group, method, m, *values[m.name], compared.get(m.name))
+                for m in manifest.measures
+                if m.name in values
+            ]
     return found
 
 
@@ -96,53 +100,84 @@ def differences(
     """
     theirs = {row.case: row for row in base}
     pairs = [(row, theirs[row.case]) for row in own if row.case in theirs]
-    raw: dict[str, Difference] = {}
-    for measure in measures:
-        found = _difference(measure, pairs, seed, n_items) if pairs else None
-        if found is not None:
-            raw[measure.name] = found
+    listed = list(measures)
+    raw = _of_cases(listed, pairs, seed) | _of_lists(listed, pairs, seed, n_items) if pairs else {}
     tested = [name for name, d in raw.items() if not math.isnan(d.p)]
     adjusted = dict(zip(tested, holm([raw[name].p for name in tested]), strict=True))
-    return {name: Difference(d.interval, d.p, adjusted.get(name, math.nan), d.cases) for name, d in raw.items()}
+    return {m.name: replace(raw[m.name], adjusted=adjusted.get(m.name, math.nan)) for m in listed if m.name in raw}
 
 
-def _figure(measure: Measure, rows: Sequence[Row], seed: int, n_items: int) -> tuple[Interval, int] | None:
-    if measure.kind in ("coverage", "gini"):
-        listed = [row for row in rows if row.items]
-        if not listed or not n_items:
-            return None
-        statistic = _Whole(measure, listed, n_items)
-        return bootstrap_statistic(lambda sample: statistic(sample), len(listed), seed=seed, resamples=500), len(listed)
-    parts, wholes = _columns(measure, rows)
-    if not wholes.sum():
-        return None
-    return bootstrap_ratio(parts, wholes, seed=seed), int((wholes > 0).sum())
+def _values(
+    measures: Sequence[Measure], rows: Sequence[Row], seed: int, n_items: int
+) -> dict[str, tuple[Interval, int]]:
+    """Return each measure with its interval and the number of cases that it is made of."""
+    plain, parts, wholes = _columns(measures, rows)
+    found: dict[str, tuple[Interval, int]] = {}
+    if plain:
+        cases = (wholes > 0).sum(axis=0)
+        intervals = bootstrap_ratio(parts, wholes, seed=seed)
+        found = {m.name: (interval, int(n)) for m, interval, n in zip(plain, intervals, cases, strict=True)}
+    shown = [row for row in rows if row.items]
+    for measure in measures if shown and n_items else ():
+        if measure.kind in _OF_LISTS:
+            interval = bootstrap_statistic(_Whole(measure, shown, n_items), len(shown), seed=seed, resamples=500)
+            found[measure.name] = (interval, len(shown))
+    return found
 
 
-def _difference(measure: Measure, pairs: Sequence[tuple[Row, Row]], seed: int, n_items: int) -> Difference | None:
-    if measure.kind in ("coverage", "gini"):
-        listed = [(a, b) for a, b in pairs if a.items and b.items]
-        if not listed or not n_items:
-            return None
-        mine, theirs = (_Whole(measure, [pair[side] for pair in listed], n_items) for side in (0, 1))
-        interval = bootstrap_statistic(
-            lambda sample: mine(sample) - theirs(sample), len(listed), seed=seed, resamples=500
-        )
-        return Difference(interval, math.nan, math.nan, len(listed))
-    ours, base = (_columns(measure, [pair[side] for pair in pairs]) for side in (0, 1))
-    both = (ours[1] > 0) & (base[1] > 0) if measure.kind == "mean" else np.ones(len(pairs), np.bool_)
-    (a, b), (c, d) = ((p[both], w[both]) for p, w in (ours, base))
-    if not len(a) or not b.sum() or not d.sum():
-        return None
-    interval = paired_ratio((a, b), (c, d), seed=seed)
-    return Difference(interval, swap_test((a, b), (c, d), seed=seed), math.nan, len(a))
+def _of_cases(measures: Sequence[Measure], pairs: Sequence[tuple[Row, Row]], seed: int) -> dict[str, Difference]:
+    """Compare measures that have a value per case; a mean over the cases for which both methods have one."""
+    kept = [m for m in measures if m.kind not in _OF_LISTS]
+    (a, b), (c, d) = (_matrices(kept, [pair[side] for pair in pairs]) for side in (0, 1))
+    for column, measure in enumerate(kept):
+        if measure.kind == "mean":
+            both = (b[:, column] > 0) & (d[:, column] > 0)
+            for matrix in (a, b, c, d):
+                matrix[~both, column] = 0.0
+    able = np.flatnonzero((b.sum(axis=0) > 0) & (d.sum(axis=0) > 0))
+    if not len(able):
+        return {}
+    own, base = (a[:, able], b[:, able]), (c[:, able], d[:, able])
+    intervals, ps = paired_ratio(own, base, seed=seed), swap_test(own, base, seed=seed)
+    counts = ((own[1] > 0) | (base[1] > 0)).sum(axis=0)
+    return {
+        kept[column].name: Difference(interval, p, math.nan, int(n))
+        for column, interval, p, n in zip(able, intervals, ps, counts, strict=True)
+    }
 
 
-def _columns(measure: Measure, rows: Sequence[Row]) -> tuple[_Numbers, _Numbers]:
-    """Return numerator and denominator of each case; an undefined value counts in neither."""
-    parts = np.asarray([row.values.get(measure.column, math.nan) for row in rows], np.float64)
-    over = [row.values.get(measure.over, math.nan) for row in rows] if measure.over else [1.0] * len(rows)
-    wholes = np.asarray(over, np.float64)
+def _of_lists(
+    measures: Sequence[Measure], pairs: Sequence[tuple[Row, Row]], seed: int, n_items: int
+) -> dict[str, Difference]:
+    """Compare figures of whole sets of lists, over the cases in which both methods have a list."""
+    listed = [(a, b) for a, b in pairs if a.items and b.items]
+    found: dict[str, Difference] = {}
+    for measure in measures if listed and n_items else ():
+        if measure.kind in _OF_LISTS:
+            mine, theirs = (_Whole(measure, [pair[side] for pair in listed], n_items) for side in (0, 1))
+
+            def difference(sample: Resample, mine: _Whole = mine, theirs: _Whole = theirs) -> float:
+                return mine(sample) - theirs(sample)
+
+            interval = bootstrap_statistic(difference, len(listed), seed=seed, resamples=500)
+            found[measure.name] = Difference(interval, math.nan, math.nan, len(listed))
+    return found
+
+
+def _columns(measures: Sequence[Measure], rows: Sequence[Row]) -> tuple[list[Measure], _Numbers, _Numbers]:
+    """Return the measures that are defined for some case, with numerators and denominators, a column each."""
+    kept = [m for m in measures if m.kind not in _OF_LISTS]
+    parts, wholes = _matrices(kept, rows)
+    able = np.flatnonzero(wholes.sum(axis=0) > 0)
+    return [kept[column] for column in able], parts[:, able], wholes[:, able]
+
+
+def _matrices(measures: Sequence[Measure], rows: Sequence[Row]) -> tuple[_Numbers, _Numbers]:
+    """Return numerator and denominator of each case (row) and measure (column); an undefined value counts in neither."""
+    shape = (len(rows), len(measures))
+    raw = [row.values.get(m.column, math.nan) for row in rows for m in measures]
+    over = [row.values.get(m.over, math.nan) if m.over else 1.0 for row in rows for m in measures]
+    parts, wholes = (np.asarray(values, np.float64).reshape(shape) for values in (raw, over))
     defined = np.isfinite(parts) & np.isfinite(wholes)
     return np.where(defined, parts, 0.0), np.where(defined, wholes, 0.0)
 

@@ -25,13 +25,14 @@ _HOW_TO_READ = (
 _NO_PLOTS = "Pictures need matplotlib: pip install 'vouchrec[train]', then run the same command again."
 
 
-def write_reports(folder: Path, manifest: Manifest, rows: Sequence[Row]) -> None:
-    """Write `report.md` and `report.html` into a run's folder."""
+def write_reports(folder: Path, manifest: Manifest, rows: Sequence[Row]) -> list[Figure]:
+    """Write `report.md` and `report.html` into a run's folder and return the figures that they show."""
     found = figures(manifest, rows)
     for name, text in (("report.md", markdown(manifest, found)), ("report.html", page(manifest, found))):
         temporary = folder / f"{name}.tmp"
         temporary.write_text(text, encoding="utf-8")
         temporary.replace(folder / name)
+    return found
 
 
 # ---- Markdown -----------------------------------------------------------------------------------------------------

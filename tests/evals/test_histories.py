@@ -247,9 +247,9 @@ def test_the_suite_has_the_same_figures_and_fits_no_fold_twice(
     original = histories.fold_lists
     monkeypatch.setattr(histories, "fold_lists", lambda *args: folds.append(args[1]) or original(*args))
     people = {case.user for parts in suite._bench.folds.values() for case in parts[0].cases}
-    left = list(suite.rows(frozenset(key for key in done.done if key[2] in people)))
+    left = list(suite.rows(frozenset(key for key in done.rows if key[2] in people)))
     assert folds == [1]
-    assert len(left) == sum(key[2] not in people for key in done.done)
+    assert len(left) == sum(key[2] not in people for key in done.rows)
     workspace.close()
 
 
