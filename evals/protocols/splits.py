@@ -95,8 +95,9 @@ class Split:
 def likes_of(interactions: Sequence[Interaction], items: Sequence[ItemId]) -> list[Interaction]:
     """Return what people liked, once per person and item, by the rule that fitting uses.
 
-    Ratings become 1 where they are a like for their person, counts stay counts: their logarithms are scaled by what is
-    known of the person when they are learnt from or folded in, so that a held-out count tells nothing.
+    What is a like is decided on all ratings of a person, since it says what is to be found. Ratings become 1 where they are
+    one, counts stay counts: their logarithms are scaled by what is known of the person when they are learnt from or folded
+    in, so that a held-out count tells nothing.
     """
     last = {(event.user, event.item): event for event in interactions}
     matrix = to_matrix(list(last.values()), items)

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from vouchrec.evals import metrics
@@ -156,6 +156,7 @@ def test_f1_is_the_harmonic_mean(ranked: list[str], relevant: set[str], k: int):
     assert metrics.f1(ranked, relevant, k) == pytest.approx(2 * p * r / (p + r) if p + r else 0)
 
 
+@settings(deadline=None, max_examples=60)
 @given(ranked=items.filter(bool), relevant=sets, k=st.integers(1, 12))
 def test_as_an_independent_implementation_has_it(ranked: list[str], relevant: set[str], k: int):
     ir_measures = pytest.importorskip("ir_measures")
