@@ -6,6 +6,7 @@ is asked of the same cases by swapping. Everything is seeded: the same values an
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from statistics import NormalDist
@@ -23,6 +24,7 @@ __all__ = [
     "paired_bootstrap",
     "paired_ratio",
     "swap_test",
+    "wilson",
 ]
 
 Resample: TypeAlias = npt.NDArray[np.int64]
@@ -210,6 +212,16 @@ def swap_test(
         larger += (np.abs(ours - theirs) >= seen - 1e-12).sum(axis=0)
         done += size
     return [float((1 + count) / (1 + trials)) for count in larger]
+
+
+def wilson(hits: int, total: int) -> tuple[float, float]:
+    """Return Wilson's 95% interval of a proportion; (0, 1) when there are no cases (Wilson, JASA 22, 1927)."""
+    if total == 0:
+        return 0.0, 1.0
+    z, p = 1.959964, hits / total
+    centre = (p + z * z / (2 * total)) / (1 + z * z / total)
+    half = z * math.sqrt(p * (1 - p) / total + z * z / (4 * total * total)) / (1 + z * z / total)
+    return max(0.0, centre - half), min(1.0, centre + half)
 
 
 def holm(p_values: Sequence[float]) -> list[float]:

@@ -17,6 +17,7 @@ from vouchrec.evals.intervals import (
     holm,
     paired_ratio,
     swap_test,
+    wilson,
 )
 from vouchrec.evals.metrics import gini
 from vouchrec.evals.runs.measures import Measure, Row
@@ -117,6 +118,11 @@ def _values(
         cases = (wholes > 0).sum(axis=0)
         intervals = bootstrap_ratio(parts, wholes, seed=seed)
         found = {m.name: (interval, int(n)) for m, interval, n in zip(plain, intervals, cases, strict=True)}
+    # Where all cases are alike, drawing them again says nothing: a share has Wilson's interval.
+    for column, measure in enumerate(plain):
+        if measure.kind == "share":
+            hits, total = round(parts[:, column].sum()), found[measure.name][1]
+            found[measure.name] = (Interval(hits / total, *wilson(hits, total)), total)
     shown = [row for row in rows if row.items]
     for measure in measures if shown and n_items else ():
         if measure.kind in _OF_LISTS:
@@ -130,7 +136,7 @@ def _of_cases(measures: Sequence[Measure], pairs: Sequence[tuple[Row, Row]], see
     kept = [m for m in measures if m.kind not in _OF_LISTS]
     (a, b), (c, d) = (_matrices(kept, [pair[side] for pair in pairs]) for side in (0, 1))
     for column, measure in enumerate(kept):
-        if measure.kind == "mean":
+        if measure.kind in ("mean", "share"):
             both = (b[:, column] > 0) & (d[:, column] > 0)
             for matrix in (a, b, c, d):
                 matrix[~both, column] = 0.0

@@ -8,7 +8,7 @@ from typing import Literal, TypeAlias, cast
 
 from vouchrec.retrieval.types import ItemId
 
-MeasureKind: TypeAlias = Literal["mean", "ratio", "coverage", "gini"]
+MeasureKind: TypeAlias = Literal["mean", "share", "ratio", "coverage", "gini"]
 Better: TypeAlias = Literal["higher", "lower", ""]
 Key: TypeAlias = tuple[str, str, str]
 """Group, method and case: what tells one row from all others."""
@@ -23,7 +23,8 @@ class Measure:
         label: How a report calls it.
         column: The rows' value that it is made of; for `coverage` and `gini` not used.
         over: For a ratio, the value that it is divided by: sum(column) / sum(over).
-        kind: `mean` of the defined values, `ratio` of two sums, or a figure of all lists together.
+        kind: `mean` of the defined values, `share` of those that are 1 among those that are 0 or 1, `ratio` of two sums, or a
+            figure of all lists together.
         better: Which way is good; empty where neither is (novelty).
         percent: Shown as a percentage.
         main: Shown in the summary and drawn; the others stand in the table only.

@@ -18,9 +18,9 @@ from vouchrec.evals.runs.tables import Cell, Table, conditions, details, duratio
 __all__ = ["markdown", "page", "write_reports"]
 
 _HOW_TO_READ = (
-    "Figures are means (or ratios of sums) over cases with 95% bootstrap intervals; cases are people or conversations, drawn "
-    "whole. Differences to the baseline are over the same cases: ▲ better and ▼ worse are marked where the interval excludes 0 "
-    "and the p-value of a randomisation test, corrected for the number of comparisons (Holm), is below .05."
+    "Figures are means (or ratios of sums) over cases with 95% bootstrap intervals, shares with Wilson's; cases are people or "
+    "conversations, drawn whole. Differences to the baseline are over the same cases: ▲ better and ▼ worse are marked where the "
+    "interval excludes 0 and the p-value of a randomisation test, corrected for the number of comparisons (Holm), is below .05."
 )
 _NO_PLOTS = "Pictures need matplotlib: pip install 'vouchrec[train]', then run the same command again."
 

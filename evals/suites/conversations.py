@@ -195,9 +195,9 @@ def _scored(scores: understanding.Scores) -> dict[str, float]:
 
 
 _UNDERSTANDING = (
-    Measure("act_accuracy", "Acts understood", "act", percent=True, main=True),
+    Measure("act_accuracy", "Acts understood", "act", kind="share", percent=True, main=True),
     Measure("slot_f1", "Slot F1", "twice_right", "said_and_meant", "ratio", main=True),
-    Measure("conditions", "All firm conditions right", "conditions", percent=True, main=True),
+    Measure("conditions", "All firm conditions right", "conditions", kind="share", percent=True, main=True),
     _ratio("items", "Roles of linked items", "items_right", "items"),
     _ratio("values", "Roles of linked values", "values_right", "values"),
 )
@@ -230,8 +230,8 @@ class FalsehoodsSuite:
             protocol={"version": 1, "cases": _digest(self._path), "n": len(self._cases)},
             settings={},
             measures=(
-                Measure("refused", "False reasons refused", "refused", percent=True, main=True),
-                Measure("passed", "True reasons that pass", "passed", percent=True, main=True),
+                Measure("refused", "False reasons refused", "refused", kind="share", percent=True, main=True),
+                Measure("passed", "True reasons that pass", "passed", kind="share", percent=True, main=True),
             ),
             methods=("verifier",),
             size=len(self._cases),

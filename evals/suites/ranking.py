@@ -228,7 +228,7 @@ def _measures(k: int) -> tuple[Measure, ...]:
         for cut in sorted({*CUTS, k})
     ]
     at_k = [
-        Measure(f"{name}@{k}", label, f"{name}@{k}", percent=name == "hit")
+        Measure(f"{name}@{k}", label, f"{name}@{k}", kind="share" if name == "hit" else "mean", percent=name == "hit")
         for name, label in (
             ("precision", f"Precision@{k}"),
             ("f1", f"F1@{k}"),

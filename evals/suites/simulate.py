@@ -138,10 +138,11 @@ class SimulateSuite:
 
 def _measures(patience: int) -> tuple[Measure, ...]:
     points = [
-        Measure(f"success@{t}", f"Success by turn {t}", f"success@{t}", shown=False) for t in range(1, patience + 1)
+        Measure(f"success@{t}", f"Success by turn {t}", f"success@{t}", kind="share", shown=False)
+        for t in range(1, patience + 1)
     ]
     return (
-        Measure("success", "People who found something", "success", percent=True, main=True),
+        Measure("success", "People who found something", "success", kind="share", percent=True, main=True),
         Measure("turns_to_success", "Turns to success", "turns_to_success", better="lower", main=True),
         Measure("reward", "Reward, discounted by .9 a turn", "reward", main=True),
         Measure("reward_per_turn", "Reward per turn", "success", "turns", "ratio"),

@@ -16,7 +16,7 @@ from vouchrec.evals.runs.compare import compare, compared_lines
 from vouchrec.evals.runs.engine import evaluate
 from vouchrec.evals.runs.figures import Figure, differences, figures
 from vouchrec.evals.runs.measures import Measure, Row
-from vouchrec.evals.runs.records import read_run
+from vouchrec.evals.runs.records import Manifest, read_run
 from vouchrec.evals.runs.report import markdown, page
 from vouchrec.retrieval.errors import ConfigError
 
@@ -174,3 +174,12 @@ def test_what_cannot_be_compared_is_refused(run: Path, tmp_path: Path, monkeypat
         evaluate(Coins(replace(PLAN, methods=(name, name * 2), baseline=name)), tmp_path / name, seed=0)
     with pytest.raises(ConfigError, match="no method in common"):
         compare(tmp_path / "x", tmp_path / "y")
+
+
+def test_a_share_of_all_is_not_certain():
+    manifest = Manifest("s", "S", "", {}, {}, 0, (Measure("x", "X", "x", kind="share"),), methods=("m",))
+    rows = [Row(f"c{n}", "m", values={"x": math.nan if n == 9 else 1.0}) for n in range(10)]
+    (figure,) = figures(manifest, rows)
+    assert figure.cases == 9
+    assert (figure.interval.value, figure.interval.high) == (1, 1)
+    assert figure.interval.low == pytest.approx(9 / (9 + 1.959964**2))  # Wilson's lower end where all are hits
