@@ -14,7 +14,7 @@ from vouchrec.retrieval.errors import ConfigError
 from vouchrec.retrieval.ranking import Case
 from vouchrec.retrieval.workspace import Workspace
 from vouchrec.ui import loader
-from vouchrec.ui.evaluate import EvalOptions
+from vouchrec.ui.options import EvalOptions
 
 if TYPE_CHECKING:
     from vouchrec.agent.assemble import Agent

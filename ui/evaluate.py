@@ -3,17 +3,16 @@
 # ruff: noqa: D301  (the backslash-b in a docstring is click's mark for text that keeps its lines)
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from vouchrec.retrieval.errors import ConfigError
-from vouchrec.ui.options import AdapterOption, ModelOption, ServerOption, WorkspaceOption
-from vouchrec.ui.settings import Flags, Settings, read_settings
+from vouchrec.ui.options import AdapterOption, EvalOptions, ModelOption, ServerOption, WorkspaceOption
+from vouchrec.ui.settings import Flags, read_settings
 
-__all__ = ["EvalOptions", "evaluate"]
+__all__ = ["evaluate"]
 
 SUITES = {
     "ranking": "held-out likes of the workspace, five protocols, full ranking",
@@ -24,29 +23,6 @@ SUITES = {
     "simulate": "whole conversations with simulated people who look for something",
 }
 COMPARE = "compare"
-
-
-@dataclass(frozen=True, slots=True)
-class EvalOptions:
-    """What the flags of `vouch eval` say; None or empty where they say nothing."""
-
-    suite: str
-    settings: Settings
-    out: Path
-    seed: int
-    restart: bool
-    methods: tuple[str, ...]
-    protocols: tuple[str, ...]
-    validation: bool
-    k: int
-    cases: int | None
-    least: int
-    data: Path | None
-    cases_file: Path | None
-    turns: int
-    simulated_by: str
-    chat_url: str
-    chat_model: str
 
 
 def evaluate(
