@@ -19,7 +19,7 @@ from typing import Any
 from vouchrec.agent.link import Linker
 from vouchrec.agent.plan import plan_reason
 from vouchrec.agent.verify import Verifier
-from vouchrec.evals.messages import wilson
+from vouchrec.evals.intervals import wilson
 from vouchrec.retrieval.build import open_builtin
 from vouchrec.retrieval.pipeline import assess, recommend
 from vouchrec.retrieval.types import Constraint, Profile, Query, Recommendation

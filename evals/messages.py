@@ -15,7 +15,6 @@ import argparse
 import hashlib
 import json
 import logging
-import math
 import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -28,6 +27,7 @@ from tqdm import tqdm
 from vouchrec.agent.assemble import Agent, open_agent
 from vouchrec.agent.turn import reply, resolve, start
 from vouchrec.agent.types import Conversation, Done, Reply, reply_record
+from vouchrec.evals.intervals import wilson
 from vouchrec.retrieval.build import open_builtin
 from vouchrec.retrieval.errors import RequestError
 from vouchrec.retrieval.types import Constraint, Item, ItemId, Op
@@ -59,16 +59,6 @@ class Tally:
     titles: Counter[str] = field(default_factory=Counter[str])
 
 
-def wilson(hits: int, total: int) -> tuple[float, float]:
-    """Return Wilson's 95% interval of a proportion; (0, 1) when there are no cases (Wilson, JASA 22, 1927)."""
-    if total == 0:
-        return 0.0, 1.0
-    z, p = 1.959964, hits / total
-    centre = (p + z * z / (2 * total)) / (1 + z * z / total)
-    half = z * math.sqrt(p * (1 - p) / total + z * z / (4 * total * total)) / (1 + z * z / total)
-    return max(0.0, centre - half), min(1.0, centre + half)
-
-
 def evaluate_messages(agent: Agent, cases: Sequence[Mapping[str, object]]) -> tuple[Tally, list[dict[str, object]]]:
     """Run every case and return the tally and one row per turn."""
     tally = Tally()
@@ -76,6 +66,12 @@ def evaluate_messages(agent: Agent, cases: Sequence[Mapping[str, object]]) -> tu
     for case in tqdm(cases, desc="messages", unit="case"):
         rows.extend(_case(agent, case, tally))
     return tally, rows
+
+
+def evaluate_case(agent: Agent, case: Mapping[str, object]) -> tuple[Tally, list[dict[str, object]]]:
+    """Run one case and return its own tally and one row per turn."""
+    tally = Tally()
+    return tally, list(_case(agent, case, tally))
 
 
 def _case(agent: Agent, case: Mapping[str, object], tally: Tally) -> Iterator[dict[str, object]]:

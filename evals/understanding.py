@@ -85,9 +85,14 @@ def evaluate(linked: Sequence[Linked], reader: Reader, name: str) -> Scores:
     """Return the scores of one reader on all messages."""
     scores = Scores()
     for message in tqdm(linked, desc=name, unit="message", leave=False):
-        reading = reader(message.turn, message.spans)
-        _add(scores, message, reading or Reading("unclear", tuple("ignore" for _ in message.spans)))
+        score_message(scores, message, reader)
     return scores
+
+
+def score_message(scores: Scores, message: Linked, reader: Reader) -> None:
+    """Add what a reader makes of one message; a message without a valid reading counts as unclear."""
+    reading = reader(message.turn, message.spans)
+    _add(scores, message, reading or Reading("unclear", tuple("ignore" for _ in message.spans)))
 
 
 def _add(scores: Scores, message: Linked, reading: Reading) -> None:

@@ -53,7 +53,7 @@ def search(
     try:
         import optuna
     except ImportError as error:
-        raise ConfigError("--search needs Optuna.", hint="pip install 'vouchrec[search]'") from error
+        raise ConfigError("--search needs Optuna.", hint="pip install 'vouchrec[tune]'") from error
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     space = {name: list(values) for name, values in SPACE.items()}
     seed = config.loop.seed

@@ -1,4 +1,5 @@
-"""How the sources are scaled and weighed into one score. The only place where weights stand.
+"""How the sources are scaled and weighed into one score. The only place where weights stand, and
+the only one that knows which a request gets; a workspace may have its own (`retrieval.tuned`).
 
 Three tables: for requests that say something (`Weights()`) and for those that name an item to be like
 (`Weights.for_reference()`), both set by hand (see docs/conventions.md), and for requests where nothing but the history
@@ -8,7 +9,7 @@ speaks (`Weights.for_history()`), tuned on held-out people (see docs/log.md, 202
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
@@ -44,15 +45,34 @@ class Weights:
 
     @staticmethod
     def of_request(query: Query, profile: Profile) -> Weights:
-        """Return the table that `recommend` uses for a request when it is given none."""
-        if query.similar_to:
-            return Weights.for_reference()
-        silent = not query.wish.strip()
-        return Weights.for_history() if silent and profile.history else Weights()
+        """Return the table that `recommend` uses for a request when it is given none and the workspace has no own."""
+        return WeightTables().of_request(query, profile)
 
     def of(self, source: Source) -> float:
         """Return one weight."""
         return float(getattr(self, source))
+
+
+@dataclass(frozen=True, slots=True)
+class WeightTables:
+    """The three tables of weights that a workspace uses.
+
+    Attributes:
+        request: For a request that says something.
+        reference: For one that names an item to be like.
+        history: For one where neither is said and only a history speaks.
+    """
+
+    request: Weights = field(default_factory=Weights)
+    reference: Weights = field(default_factory=Weights.for_reference)
+    history: Weights = field(default_factory=Weights.for_history)
+
+    def of_request(self, query: Query, profile: Profile) -> Weights:
+        """Return the table for a request."""
+        if query.similar_to:
+            return self.reference
+        silent = not query.wish.strip()
+        return self.history if silent and profile.history else self.request
 
 
 def unit_scale(scores: ItemVector) -> tuple[ItemVector, float]:

@@ -9,6 +9,7 @@
     │   └── RequestError      a message or an API request
     ├── WorkspaceError        a workspace that is absent, damaged or made by another version
     ├── NotFittedError        a model is used before it was fitted or loaded
+    ├── LeakError             an evaluation in which what is to be found could be known beforehand
     └── ModelError            a language model, embedder or adapter that can't be loaded or reached
 """
 
@@ -76,6 +77,10 @@ class NotFittedError(VouchError):
 
     def __init__(self, name: str) -> None:
         super().__init__(f"{name} is not fitted.", hint="Call fit() or load() first.")
+
+
+class LeakError(VouchError):
+    """An evaluation in which what is to be found could be known beforehand: its figures would mean nothing."""
 
 
 class ModelError(VouchError):

@@ -84,7 +84,7 @@ def recommend(
             value that the attribute can't have.
     """
     _check(workspace, query)
-    weights = weights or Weights.of_request(query, profile)
+    weights = weights or workspace.tuned.weights.of_request(query, profile)
     allowed = allowed_rows(workspace, query, profile)
     if not allowed.any():
         return []
@@ -106,7 +106,7 @@ def rank(workspace: Workspace, query: Query, profile: Profile, *, weights: Weigh
     """
     _check(workspace, query)
     allowed = narrow(workspace.catalogue, query.constraints, allowed_rows(workspace, query, profile), query.n)
-    weights = weights or Weights.of_request(query, profile)
+    weights = weights or workspace.tuned.weights.of_request(query, profile)
     rows, _ = _ranked(workspace, query, _signals(workspace, query, profile), allowed, weights)
     return [workspace.catalogue.items[row].id for row in rows]
 
@@ -125,7 +125,7 @@ def assess(
     if unknown:
         raise RequestError(f"There is no item '{unknown[0]}'.", hint="Use an id of this catalogue.")
     rows = workspace.catalogue.rows(items)
-    weights = weights or Weights.of_request(query, profile)
+    weights = weights or workspace.tuned.weights.of_request(query, profile)
     return _with_evidence(workspace, query, _signals(workspace, query, profile), rows, weights) if rows else []
 
 

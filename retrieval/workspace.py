@@ -6,6 +6,7 @@
     store.db        the source of truth (or PostgreSQL, by the URL in vouch.toml)
     index/          Chroma collection and embeddings; rebuilt from the store whenever they disagree
     models/         the collaborative scorer
+    tuned.toml      what `vouch tune --apply` chose for it; absent otherwise
 """
 
 from __future__ import annotations
@@ -35,6 +36,7 @@ from vouchrec.retrieval.interactions import InteractionMatrix, to_matrix
 from vouchrec.retrieval.lexical import LexicalIndex
 from vouchrec.retrieval.locks import ReadWriteLock
 from vouchrec.retrieval.store import Store
+from vouchrec.retrieval.tuned import Tuned, read_tuned, write_tuned
 from vouchrec.retrieval.types import Contribution, Item, ItemId, ItemVector, Row
 
 VERSION = 1
@@ -109,8 +111,10 @@ class Workspace:
         embedder: Embedder,
         *,
         scorer: CollaborativeScorer | None = None,
+        tuned: Tuned | None = None,
         progress: bool = False,
     ) -> None:
+        self.tuned = tuned or Tuned()
         self.folder, self.store, self.domain, self.embedder, self.scorer = folder, store, domain, embedder, scorer
         stored = store.hashed_items()
         self.catalogue = Catalogue((item for item, _ in stored), domain)
@@ -135,7 +139,7 @@ class Workspace:
 
         Raises:
             WorkspaceError: No workspace there, or its store is absent or damaged.
-            ConfigError: Its `vouch.toml` is malformed.
+            ConfigError: Its `vouch.toml` or `tuned.toml` is malformed.
             ModelError: Its embedder or scorer can't be loaded.
         """
         settings = read_settings(folder)
@@ -146,7 +150,8 @@ class Workspace:
         try:
             domain = load_store_domain(store)
             chosen = embedder or SentenceEmbedder(settings.embedder)
-            return Workspace(folder, store, domain, chosen, scorer=load_scorer(folder), progress=progress)
+            scorer, tuned = load_scorer(folder), read_tuned(folder)
+            return Workspace(folder, store, domain, chosen, scorer=scorer, tuned=tuned, progress=progress)
         except BaseException:
             store.close()
             raise
@@ -184,11 +189,22 @@ class Workspace:
                 self._align()
         return len(batch)
 
+    def use(self, tuned: Tuned, note: str = "") -> None:
+        """Keep tuned settings in `tuned.toml`, fit the scorer with them, and use both from now on."""
+        write_tuned(self.folder, tuned, note)
+        with self._writers, self._lock.write():
+            self.tuned = tuned
+        self.fit()
+
     def fit(self, *, l2: float | None = None) -> bool:
         """Fit the collaborative scorer on the stored interactions and save it.
 
         Returns False when there are too few; a scorer of earlier interactions is then removed.
+
+        Args:
+            l2: Ridge strength; by default the tuned one, or what the size of the data suggests.
         """
+        l2 = l2 if l2 is not None else self.tuned.l2
         matrix = to_matrix(self.store.interactions(), [item.id for item in self.catalogue.items])
         folder = _scorer_folder(self.folder)
         scorer: Ease | None = None

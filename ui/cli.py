@@ -15,7 +15,10 @@ import typer
 
 from vouchrec.retrieval.errors import ConfigError, InputError, VouchError
 from vouchrec.ui import loader, training
+from vouchrec.ui.evaluate import evaluate
+from vouchrec.ui.options import AdapterOption, ModelOption, ServerOption, WorkspaceOption
 from vouchrec.ui.settings import Flags, Settings, read_settings
+from vouchrec.ui.tune import tune
 
 app = typer.Typer(
     add_completion=False,
@@ -25,23 +28,6 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
 )
 
-WorkspaceOption: TypeAlias = Annotated[
-    Path | None,
-    typer.Option("--workspace", "-w", help="Workspace folder. Default: $VOUCH_WORKSPACE, else the built-in demo."),
-]
-ModelOption: TypeAlias = Annotated[
-    str | None,
-    typer.Option("--model", help="builtin, a folder, a Hugging Face name, or a server's model name. [$VOUCH_MODEL]"),
-]
-AdapterOption: TypeAlias = Annotated[
-    Path | None, typer.Option("--adapter", help="Folder of a LoRA adapter for the model. [$VOUCH_ADAPTER]")
-]
-ServerOption: TypeAlias = Annotated[
-    str | None,
-    typer.Option(
-        "--base-url", help="OpenAI-compatible server, http://HOST:PORT/v1. [$VOUCH_BASE_URL, key: $VOUCH_API_KEY]"
-    ),
-]
 UserOption: TypeAlias = Annotated[
     str | None,
     typer.Option("--user", "-u", help="Whose likes and history count and are remembered. Default: nobody's."),
@@ -98,6 +84,10 @@ def root(
     Your own catalogue:
       vouch init --items books.csv --interactions ratings.csv --workspace books
       vouch chat --workspace books
+
+    \b
+    How good it is, on your own data:
+      vouch eval ranking --workspace books
 
     \b
     A larger language model:
@@ -302,6 +292,8 @@ def doctor(
 
 
 training.register(app)
+app.command("eval")(evaluate)
+app.command()(tune)
 
 
 def main(argv: Sequence[str] | None = None) -> None:

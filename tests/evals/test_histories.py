@@ -11,7 +11,9 @@ import numpy as np
 import pytest
 import scipy.sparse as sp
 
-from vouchrec.evals import histories
+from vouchrec.evals.heldout import bench
+from vouchrec.evals.heldout import measure as measuring
+from vouchrec.evals.heldout.report import ALL
 from vouchrec.evals.histories import (
     ItemKnn,
     Method,
@@ -21,6 +23,11 @@ from vouchrec.evals.histories import (
     product_lists,
     write_report,
 )
+from vouchrec.evals.runs import plots
+from vouchrec.evals.runs.engine import evaluate
+from vouchrec.evals.runs.figures import figures as run_figures
+from vouchrec.evals.suites import histories
+from vouchrec.evals.suites.histories import HistoriesSuite
 from vouchrec.retrieval.collaborative import Ease
 from vouchrec.retrieval.datasets import read_shippable
 from vouchrec.retrieval.domain import infer_domain
@@ -179,9 +186,9 @@ def test_a_report_is_written_and_put_into_the_card(data: Path, tuned: Path):
         write_report(report, tuned / "docs", card)
     record = json.loads((tuned / "docs" / "results-histories.json").read_text())
     assert record["protocol"] == report.protocol
-    told = {histories.ALL, histories.OWN, "item-kNN", "EASE", histories.SCORER}
+    told = {ALL, bench.OWN, "item-kNN", "EASE", measuring.SCORER}
     assert set(record["figures"]["redial"]) == told
-    assert set(record["figures"]["movietweetings"]) == told | {histories.RECENT, histories.LATER}
+    assert set(record["figures"]["movietweetings"]) == told | {bench.RECENT, bench.LATER}
     assert set(record["figures"]["redial"]["EASE"]["ndcg"]) == {"value", "low", "high"}
     assert report.table() in (tuned / "docs" / "results-histories.md").read_text()
     text = card.read_text()
@@ -207,14 +214,42 @@ def test_a_damaged_record_is_a_clear_error(data: Path, tmp_path: Path, text: str
 def test_the_product_is_measured_where_a_workspace_is_given(
     data: Path, tuned: Path, tmp_path: Path, embedder: Embedder, monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr(histories, "FOLDS", 2)
+    monkeypatch.setattr(bench, "FOLDS", 2)
     workspace = film_workspace(tmp_path / "workspace", embedder)
     report = measure(data, scorer=tuned, workspace=workspace)
     for figures in report.figures.values():
-        assert list(figures)[-2:] == [histories.ORDERED, histories.PRODUCT]
-        gain = figures[histories.ORDERED].ndcg_gain
+        assert list(figures)[-2:] == [measuring.ORDERED, measuring.PRODUCT]
+        gain = figures[measuring.ORDERED].ndcg_gain
         assert gain is not None
         assert gain.low > 0
+    workspace.close()
+
+
+def test_the_suite_has_the_same_figures_and_fits_no_fold_twice(
+    data: Path, tuned: Path, tmp_path: Path, embedder: Embedder, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(bench, "FOLDS", 2)
+    monkeypatch.setattr(plots, "available", lambda: False)
+    workspace = film_workspace(tmp_path / "workspace", embedder)
+    report = measure(data, scorer=tuned, workspace=workspace)
+    suite = HistoriesSuite(data, workspace, tuned)
+    done = evaluate(suite, tmp_path / "run", seed=0)
+    assert len(done.rows) == suite.plan.size
+    found = {
+        (f.group, f.method): f.interval.value
+        for f in run_figures(done.manifest, list(done.rows.values()))
+        if f.measure.name == f"ndcg@{report.k}"
+    }
+    for group, by_method in report.figures.items():
+        for method, own in by_method.items():
+            assert found[group, method] == pytest.approx(own.ndcg.value)
+    folds: list[int] = []
+    original = histories.fold_lists
+    monkeypatch.setattr(histories, "fold_lists", lambda *args: folds.append(args[1]) or original(*args))
+    people = {case.user for parts in suite._bench.folds.values() for case in parts[0].cases}
+    left = list(suite.rows(frozenset(key for key in done.rows if key[2] in people)))
+    assert folds == [1]
+    assert len(left) == sum(key[2] not in people for key in done.rows)
     workspace.close()
 
 

@@ -1,34 +1,28 @@
-"""Ranking and beyond-accuracy metrics, as pure functions over one list (or one set of lists).
-
-Every list is ordered best first and holds distinct items; `relevant` is the set to be found. A metric that is undefined
-for a case returns NaN, never a made-up 0: `mean` leaves such cases out. `k` below 1 is an error everywhere.
-"""
+"""Accuracy of a ranked list: what part of the items to be found stands where."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence, Set
-from itertools import combinations
+from collections.abc import Iterable, Sequence, Set
 
 import numpy as np
 import numpy.typing as npt
 from scipy.stats import rankdata
 
 from vouchrec.retrieval import ranking
-from vouchrec.retrieval.types import Embeddings, ItemId
+from vouchrec.retrieval.types import ItemId
 
 __all__ = [
     "auc",
     "average_precision",
-    "coverage",
+    "f1",
     "hit",
-    "intra_list_diversity",
     "mean",
     "ndcg",
-    "novelty",
     "precision",
     "recall",
     "reciprocal_rank",
+    "roc",
 ]
 
 
@@ -57,6 +51,16 @@ def precision(ranked: Sequence[ItemId], relevant: Set[ItemId], k: int) -> float:
     """
     hits = _hits(ranked, relevant, k)
     return len(hits) / k if relevant else math.nan
+
+
+def f1(ranked: Sequence[ItemId], relevant: Set[ItemId], k: int) -> float:
+    """Return the harmonic mean of precision and recall at k: 2 P R / (P + R) = 2 hits / (k + |relevant|).
+
+    Source: van Rijsbergen, "Information Retrieval", 1979, chapter 7; Manning, Raghavan & Schütze 2008, section 8.3.
+    Range [0, 1], 1 where exactly the k relevant items stand in front. Nothing ranked: 0. Nothing relevant: NaN.
+    """
+    hits = _hits(ranked, relevant, k)
+    return 2 * len(hits) / (k + len(relevant)) if relevant else math.nan
 
 
 def hit(ranked: Sequence[ItemId], relevant: Set[ItemId], k: int) -> float:
@@ -127,45 +131,32 @@ def auc(scores: npt.NDArray[np.floating], relevant: npt.NDArray[np.bool_]) -> fl
     return (total - positive * (positive + 1) / 2) / (positive * negative)
 
 
-def coverage(lists: Iterable[Sequence[ItemId]], n_items: int) -> float:
-    """Return the part of the catalogue that is recommended to anyone: distinct items in all lists / n_items.
+def roc(
+    scores: npt.NDArray[np.floating], relevant: npt.NDArray[np.bool_]
+) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+    """Return the ROC curve: false and true positive rate at every threshold, from (0, 0) to (1, 1).
 
-    Source: Ge, Delgado-Battenfeld & Jannach, "Beyond accuracy", RecSys 2010. It grows with the number of lists: compare
-    over the same people only.
-    Range [0, 1]. No lists: 0. Empty catalogue: NaN.
-    """
-    return len({item for ranked in lists for item in ranked}) / n_items if n_items else math.nan
-
-
-def intra_list_diversity(vectors: Embeddings) -> float:
-    """Return the mean of 1 - cosine over all pairs of a list's items.
-
-    Source: Ziegler et al., "Improving recommendation lists through topic diversification", WWW 2005.
+    Items of equal score pass a threshold together, so that the area under the curve by trapezoids is `auc`.
+    Source: Fawcett, "An introduction to ROC analysis", Pattern Recognition Letters 2006.
 
     Args:
-        vectors: (k, d) float32, rows of unit length.
+        scores: (n,) any float, higher is better.
+        relevant: (n,) bool.
 
-    Range [0, 2], higher is more diverse, 1 for unrelated items. Fewer than two items: NaN.
+    Returns:
+        Two (t + 1,) float64 arrays for t distinct scores, both ascending in [0, 1].
+
+    Raises:
+        ValueError: Nothing relevant, or nothing irrelevant: the curve is undefined.
     """
-    pairs = [1.0 - float(vectors[a] @ vectors[b]) for a, b in combinations(range(len(vectors)), 2)]
-    return sum(pairs) / len(pairs) if pairs else math.nan
-
-
-def novelty(ranked: Sequence[ItemId], people: Mapping[ItemId, float], n_people: int) -> float:
-    """Return the mean self-information of a list's items: mean of -log2 p(i).
-
-    p(i) = (people of i + 1) / (n_people + 1); the added ones keep an item that nobody has touched finitely novel.
-    Source: Zhou et al., "Solving the apparent diversity-accuracy dilemma", PNAS 2010; Vargas & Castells, RecSys 2011.
-
-    Args:
-        ranked: The list.
-        people: Number of people by item; absent items count 0.
-        n_people: Number of all people.
-
-    Range [0, log2(n_people + 1)], higher is less known. Nothing ranked: NaN.
-    """
-    bits = [-math.log2((people.get(item, 0) + 1) / (n_people + 1)) for item in ranked]
-    return sum(bits) / len(bits) if bits else math.nan
+    positive, negative = int(relevant.sum()), int((~relevant).sum())
+    if positive == 0 or negative == 0:
+        raise ValueError("a ROC curve needs relevant and irrelevant items")
+    order = np.argsort(-scores, kind="stable")
+    last = np.append(np.flatnonzero(np.diff(scores[order])), len(scores) - 1)
+    passed = np.cumsum(relevant[order])[last]
+    false = (last + 1 - passed) / negative
+    return np.concatenate([[0.0], false]), np.concatenate([[0.0], passed / positive])
 
 
 def mean(values: Iterable[float]) -> float:

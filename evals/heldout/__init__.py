@@ -1,0 +1,1 @@
+"""Recommendations and scorers on held-out histories: the parts of `python -m vouchrec.evals.histories`."""

@@ -1,0 +1,1 @@
+"""One evaluation as a folder: per-case rows, what made them, figures with intervals, and the reports people read."""
