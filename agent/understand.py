@@ -6,6 +6,8 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
+from vouchrec.agent.foreign_rules import asks_for_others, english_wish, read_foreign
+from vouchrec.agent.language import spoken
 from vouchrec.agent.link import Linker, Screen
 from vouchrec.agent.llm.base import LanguageModel
 from vouchrec.agent.prompts import parse_reading, reading_schema, understand_prompt
@@ -20,7 +22,7 @@ MIN_MASS = 0.5
 MIN_LOGPROB = -1.2
 """Mean log-probability of the model's choices below which its reading is taken as a guess and isn't used."""
 _ANSWER_TOKENS = 400
-_OR = re.compile(r"[\s,]*\bor\b\s*(?:an?|the|some|maybe)?\s*", re.IGNORECASE)
+_OR = re.compile(r"[\s,]*\b(?:or|o|ou|oder|oppure)\b\s*(?:an?|the|some|maybe|un[aeo]?|uma?|eine?n?|d[ei])?\s*", re.IGNORECASE)
 _AND = re.compile(r"\s*(?:and|&|alongside|together with)\s*(?:with\s+)?", re.IGNORECASE)
 _OTHERS = re.compile(r"\b(?:another|others|else|different|new ones)\b", re.IGNORECASE)
 _MORE = re.compile(r"\b(?:more|other|next|again)\b", re.IGNORECASE)
@@ -43,6 +45,9 @@ def understand(model: LanguageModel, linker: Linker, conversation: Conversation,
 
 def read(model: LanguageModel, message: str, spans: Sequence[Span], shown: int, before: str) -> tuple[Reading, str]:
     """Return the reading to act on and why the model's own was not used (empty when it was)."""
+    language = spoken(message, spans)
+    if language:
+        return read_foreign(message, spans, language, shown=shown), "understanding:language"
     reading, doubt = read_by_model(model, message, spans, shown, before)
     if reading is None or doubt:
         return read_by_rules(message, spans, shown=shown), doubt
@@ -83,7 +88,8 @@ def build_request(
     previous = conversation.state.request if conversation.state else None
     lifted = tuple(c for span, role in pairs if role in ("must", "prefer") for c in span.others)
     constraints = _carry(act, previous, stated, lifted, domain)
-    wish = _wish(message, pairs, domain)
+    language = spoken(message, spans)
+    wish = english_wish(pairs, domain) if language else _wish(message, pairs, domain)
     if previous is not None and act in ("critique", "feedback"):
         wish = f"{previous.wish} {wish}".strip()[-_LONGEST_WISH:] if act == "critique" else previous.wish
     liked = _items(pairs, "like")
@@ -100,7 +106,7 @@ def build_request(
         about=_about(act, pairs, conversation),
         constraints=constraints,
         n=next((s.count for s, r in pairs if s.kind == "count" and r not in ("ignore", "exclude")), None),
-        more=act in ("recommend", "critique") and _wants_others(message, fresh=fresh),
+        more=act in ("recommend", "critique") and (_wants_others(message, fresh=fresh) or asks_for_others(message, language)),
         ambiguous=tuple(
             (s.text, s.items) for s, r in pairs if s.kind == "title" and len(s.items) > 1 and r != "ignore"
         ),
