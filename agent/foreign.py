@@ -11,8 +11,8 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 
 from vouchrec.agent.amounts import Clock
-from vouchrec.agent.foreign_numbers import foreign_counts, foreign_durations, foreign_years
-from vouchrec.agent.gazetteer import LONGEST_NAME, Gazetteer
+from vouchrec.agent.foreign_numbers import count_before, foreign_counts, foreign_durations, foreign_years
+from vouchrec.agent.gazetteer import LONGEST_NAME, Entry, Gazetteer
 from vouchrec.agent.grammar import LANGUAGES, Grammar, alternatives, grammar, plain, whole
 from vouchrec.agent.language import language_of, without
 from vouchrec.agent.lexicon import Lexicon, lexicon
@@ -71,6 +71,7 @@ class Foreign:
             lambda: iter(_apart([*self._numbers(text, known, words), *self._compared(text, known, bound)])),
             lambda: self._values(text, words),
             lambda: scan(tokens, lambda at: self._english(text, tokens, at, known)),
+            lambda: self._counts(text, known, taken),
             lambda: self._unknown_people(text, tokens, language, taken),
             lambda: _ordinals(text, known, shown),
         )
@@ -116,13 +117,15 @@ class Foreign:
         for length in range(min(LONGEST_NAME, len(tokens) - position), 0, -1):
             words = tokens[position : position + length]
             entry = self._gazetteer.get(tuple(w.folded for w in words))
-            if entry and entry.items and self._is_title(text, tokens, position, length, language):
+            if entry and entry.items and self._is_title(text, tokens, position, length, entry, language):
                 start, end = words[0].start, words[-1].end
                 items = self._gazetteer.by_popularity(entry.items)
                 return Span(start, end, text[start:end], "title", items=items)
         return None
 
-    def _is_title(self, text: str, tokens: Sequence[Token], position: int, length: int, language: str) -> bool:
+    def _is_title(
+        self, text: str, tokens: Sequence[Token], position: int, length: int, entry: Entry, language: str
+    ) -> bool:
         """Decide whether a known title is meant: by quotes, a year, a cue beside it, or by being several words."""
         known = grammar(language)
         words = tokens[position : position + length]
@@ -135,11 +138,13 @@ class Foreign:
         named = capitalised(text, tokens, position, length) or text.islower()
         if length >= 3:
             return named
-        if not named or known.pattern("place").fullmatch(before) or self._cue(plain(text[:start]), language):
+        if any(_right_before(known.pattern(cue), plain(text[:start])) for cue in ("like", "negators")):
+            return named
+        if not named or known.pattern("place").fullmatch(before) or (entry.people and self._cue(plain(text[:start]), language)):
             return False
         clause = _clause(text, start, end)
         cued = any(known.pattern(cue).search(plain(clause)) for cue in ("like", "liked", "disliked", "seen"))
-        return (cued and not text.islower()) or bool(_right_before(known.pattern("like"), plain(text[:start])))
+        return cued and not text.islower()
 
     def _is_word(self, word: str, language: str) -> bool:
         """Return whether a folded word is one of the language, as far as the tables know it."""
@@ -226,6 +231,15 @@ class Foreign:
             elif attribute.quantity == "duration":
                 yield from foreign_durations(text, attribute.name, known, nouns)
         yield from foreign_counts(text, known, nouns)
+
+    def _counts(self, text: str, known: Grammar, taken: Sequence[Span]) -> Iterator[Span]:
+        """Yield counts of a kind: "drei Western". A place or a mood behind a number is counted by nobody."""
+        for span in tuple(taken):
+            attribute = self._catalogue.domain.attribute(span.kind)
+            if attribute and attribute.kind == "list" and attribute.strict and not attribute.single:
+                count = count_before(text, span.start, known)
+                if count is not None:
+                    yield count
 
     def _compared(self, text: str, known: Grammar, bound: Bound) -> Iterator[Span]:
         """Yield comparatives ("más corta"), which mean what they would in English: against the list, or short at all."""

@@ -58,6 +58,15 @@ def foreign_durations(text: str, name: str, known: Grammar, nouns: str) -> Itera
     yield from _worded(text, name, known, "time", bounds, nouns)
 
 
+def count_before(text: str, start: int, known: Grammar) -> Span | None:
+    """Return the count that stands directly before a place where several of a kind are named: "tres comedias"."""
+    match = _last_number(known).search(plain(text[:start]))
+    number = int(number_value(match["n"], known)) if match else 0
+    if match is None or not 1 < number <= _MOST:
+        return None
+    return Span(match.start("n"), match.end("n"), text[match.start("n") : match.end("n")], "count", count=number)
+
+
 def foreign_counts(text: str, known: Grammar, nouns: str) -> Iterator[Span]:
     """Yield how many are wanted: "tres películas", "nenne mir drei"."""
     said = plain(text)
@@ -79,12 +88,13 @@ def _year_patterns(known: Grammar, nouns: str) -> tuple[re.Pattern[str], ...]:
     entries = known.raw["year"]
     sides = "|".join(f"(?P<{side}>{alternatives(entries.get(side, ''))})" for side in _SIDES)
     link = alternatives(entries.get("link", ""))
+    onwards = rf"(?:\s*,?\s*(?P<onwards>{alternatives(entries.get('onwards', ''))}))?"
     tens = "|".join(re.escape(word).replace(r"\-", r"[\s-]?") for word in _longest_first(valued(entries["tens"])))
     decade = rf"(?P<dec>'?(?:19|20)?\d0|{tens})"
     periods = [rf"(?P<y>{_YEAR})", *(part.strip() for part in entries["decades"].split(";"))]
     periods += [f"(?P<w>{word})" for word, _ in _fixed(entries.get("words", ""))]
     return tuple(
-        whole(rf"(?:(?:{sides})\s*{link}?)?{_filled(period, nouns).replace('{t}', decade)}") for period in periods
+        whole(rf"(?:(?:{sides})\s*{link}?)?{_filled(period, nouns).replace('{t}', decade)}{onwards}") for period in periods
     )
 
 
@@ -93,7 +103,7 @@ _SIDES = ("until", "since", "before", "after", "about")
 
 def _years(match: re.Match[str], name: str, known: Grammar) -> tuple[Constraint, ...]:
     low, high = _period(match, known)
-    side = next((side for side in _SIDES if match[side]), "")
+    side = "since" if match["onwards"] else next((side for side in _SIDES if match[side]), "")
     if side == "about":
         return within(name, low - _ABOUT_YEARS, high + _ABOUT_YEARS)
     bounds: Mapping[str, tuple[Constraint, ...]] = {
@@ -179,6 +189,11 @@ def _counts(known: Grammar, nouns: str) -> re.Pattern[str]:
     ask = alternatives(known.raw["numbers"]["ask"])
     end = r"(?=\s*(?:$|[.,;!?]))"
     return whole(rf"(?P<n>{number})(?=\s+(?:[^\W_]+\s+)?{nouns}(?![^\W_]))|{ask}\s+(?P<asked>{number}){end}")
+
+
+@lru_cache(maxsize=8)
+def _last_number(known: Grammar) -> re.Pattern[str]:
+    return re.compile(rf"(?:^|(?<=[\s,.;!?]))(?P<n>\d{{1,2}}|{number_pattern(known)})\s+$", re.IGNORECASE)
 
 
 def _fixed(text: str) -> list[tuple[str, int]]:

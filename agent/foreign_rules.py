@@ -8,7 +8,7 @@ stands before it ("de Almodóvar no, por favor", "Horror mag ich nicht").
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from vouchrec.agent.grammar import Grammar, grammar, plain, words_of
@@ -43,15 +43,25 @@ def read_foreign(text: str, spans: Sequence[Span], language: str, *, shown: int)
     return Reading(_act(plain(text), spans, roles, grammar(language), shown), roles)
 
 
-def english_wish(pairs: Iterable[tuple[Span, Role]], domain: Domain) -> str:
-    """Return what is wanted as English search text: the catalogue's own names of kinds, moods and themes."""
+def english_wish(text: str, pairs: Sequence[tuple[Span, Role]], domain: Domain, language: str) -> str:
+    """Return what is wanted as English search text: the catalogue's own names of kinds, moods and themes, and places."""
     words: list[str] = []
     for span, role in pairs:
         for constraint in span.constraints if role in ("must", "prefer") else ():
             attribute = domain.attribute(constraint.attribute)
             if attribute and attribute.kind == "list" and not (attribute.single or attribute.people):
                 words.extend(constraint.values())
+    words.extend(_settings(text, [span for span, _ in pairs], grammar(language)))
     return " ".join(dict.fromkeys(words))
+
+
+def _settings(text: str, spans: Sequence[Span], known: Grammar) -> Iterator[str]:
+    """Yield names of places, as written: "ambientato a Roma" searches for Roma."""
+    for m in known.pattern("setting").finditer(plain(text)):
+        name = re.match(r"\s+([^\W\d_]{3,})(?!['’])", text[m.end() :])
+        start = m.end() + name.start(1) if name else 0
+        if name and name[1][0].isupper() and not any(s.start <= start < s.end for s in spans):
+            yield name[1]
 
 
 def asks_for_others(text: str, language: str) -> bool:

@@ -30,6 +30,7 @@ class Grammar:
     Attributes:
         name: What it is called in English.
         common: Its function words, folded.
+        accented: Its function words that have accents, as written: what tells "três" from "tres".
         telling: Words that hardly any other language has, folded; they count double.
         letters: Spellings that hint at it.
         false_friends: Its words that mean something else in English.
@@ -41,6 +42,7 @@ class Grammar:
     code: str
     name: str
     common: frozenset[str]
+    accented: frozenset[str]
     telling: frozenset[str]
     letters: re.Pattern[str]
     false_friends: frozenset[str]
@@ -99,14 +101,17 @@ def grammar(code: str) -> Grammar:
         data = tomllib.load(file)
     sections = {k: cast("Mapping[str, str]", v) for k, v in data.items() if isinstance(v, dict)}
     texts = {k: v for k, v in data.items() if isinstance(v, str)}
+    numbers = sections.get("numbers", {}).get("words", "")
+    written = " ".join((texts.get("common", ""), texts.get("telling", ""), re.sub(r"=\S+", "", numbers)))
     return Grammar(
         code=code,
         name=texts["name"],
-        common=_word_set(texts.get("common", "")),
+        common=_word_set(texts.get("common", "")) | frozenset(valued(numbers)),
+        accented=frozenset(w for w in written.lower().split() if not w.isascii()),
         telling=_word_set(texts.get("telling", "")),
         letters=re.compile(texts["letters"], re.IGNORECASE) if "letters" in texts else NEVER,
         false_friends=_word_set(texts.get("false_friends", "").replace(";", " ")),
-        numbers=valued(sections.get("numbers", {}).get("words", "")),
+        numbers=valued(numbers),
         patterns={name: whole(alternatives(text)) for name, text in texts.items() if name not in _WORD_LISTS},
         raw=sections,
     )

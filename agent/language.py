@@ -11,7 +11,7 @@ from vouchrec.agent.words import common_words
 
 _ENOUGH = 2.0
 """Weight of words from which a message is in a language: two function words, or one that hardly any other has."""
-_FOREIGN_VALUE = 2.0
+_FOREIGN_VALUE = 1.5
 _HINT = 0.5
 _ENGLISH_WORD = 0.75
 """Weight of a frequent English word that is no function word: many of them are words elsewhere too ("horror")."""
@@ -27,6 +27,8 @@ def language_of(text: str, foreign: Mapping[str, int] | None = None) -> str:
     words = frozenset(words_of(_SHORTENED.sub(" ", plain(text))))
     scores = {code: _score(words, text, grammar(code)) + _FOREIGN_VALUE * (foreign or {}).get(code, 0) for code in LANGUAGES}
     best = max(LANGUAGES, key=lambda code: scores[code])
+    if foreign and foreign.get(best, 0) == len(words):  # "Krimi", and nothing else
+        return best
     return best if scores[best] >= _ENOUGH and scores[best] > _english(words, grammar(best)) else ""
 
 
@@ -50,7 +52,8 @@ def _score(words: frozenset[str], text: str, known: Grammar) -> float:
             score += 1.0 if word in english else 2.0
         elif word in known.common:
             score += 0.5 if word in english else 1.0
-    return score + (_HINT if known.letters.search(text) else 0.0)
+    accents = _HINT * len(known.accented & set(words_of(text.lower())))
+    return score + accents + (_HINT if known.letters.search(text) else 0.0)
 
 
 def _english(words: frozenset[str], other: Grammar) -> float:

@@ -89,7 +89,7 @@ def build_request(
     lifted = tuple(c for span, role in pairs if role in ("must", "prefer") for c in span.others)
     constraints = _carry(act, previous, stated, lifted, domain)
     language = spoken(message, spans)
-    wish = english_wish(pairs, domain) if language else _wish(message, pairs, domain)
+    wish = english_wish(message, pairs, domain, language) if language else _wish(message, pairs, domain)
     if previous is not None and act in ("critique", "feedback"):
         wish = f"{previous.wish} {wish}".strip()[-_LONGEST_WISH:] if act == "critique" else previous.wish
     liked = _items(pairs, "like")
