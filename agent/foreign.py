@@ -157,7 +157,7 @@ class Foreign:
             cue = self._cue(plain(text[: words[0].start]), language)
             written = all(w.text[:1].isupper() for w in (words[0], words[-1]))
             alone = length == 1 and self._is_word(words[0].folded, language)
-            if alone or not (written or (cue and text.islower())):
+            if alone or not (length > 1 or written or (cue and text.islower())):
                 continue
             span = self._people.span(text, tokens, position, length)
             if span is not None:

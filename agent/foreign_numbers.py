@@ -91,7 +91,11 @@ def _year_patterns(known: Grammar, nouns: str) -> tuple[re.Pattern[str], ...]:
     onwards = rf"(?:\s*,?\s*(?P<onwards>{alternatives(entries.get('onwards', ''))}))?"
     tens = "|".join(re.escape(word).replace(r"\-", r"[\s-]?") for word in _longest_first(valued(entries["tens"])))
     decade = rf"(?P<dec>'?(?:19|20)?\d0|{tens})"
-    periods = [rf"(?P<y>{_YEAR})", *(part.strip() for part in entries["decades"].split(";"))]
+    join = rf"[-–]|(?:{known.pattern('join').pattern})|bis|a"
+    article = r"(?:(?:los|les|l[ae]s|den|der|die|gli|os|dos|d[ei]s?|anos|annees|anni)\s+)*"
+    second = rf"(?:\s*-?\s*(?:{join})\s*{article}(?P<dec2>'?(?:19|20)?\d0|{tens})(?!\d)(?:er[ns]?)?(?:[- ]jahren?)?)?"
+    decades = (part.strip() + second for part in entries["decades"].split(";"))
+    periods = [rf"(?P<y>{_YEAR})", *decades]
     periods += [f"(?P<w>{word})" for word, _ in _fixed(entries.get("words", ""))]
     return tuple(
         whole(rf"(?:(?:{sides})\s*{link}?)?{_filled(period, nouns).replace('{t}', decade)}{onwards}") for period in periods
@@ -123,9 +127,15 @@ def _period(match: re.Match[str], known: Grammar) -> tuple[int, int]:
     if groups.get("w"):
         decade = next(v for word, v in _fixed(entries.get("words", "")) if re.fullmatch(word, groups["w"], re.I))
         return _full(decade), _full(decade) + 9
-    digits = re.sub(r"\D", "", groups["dec"])
-    tens = int(digits) if digits else int(valued(entries["tens"])[re.sub(r"\s", "-", groups["dec"])])
-    return _full(tens), _full(tens) + 9
+    tens = valued(entries["tens"])
+    decades = sorted(_decade(groups[name], tens) for name in ("dec", "dec2") if groups.get(name))
+    return decades[0], decades[-1] + 9
+
+
+def _decade(text: str, tens: Mapping[str, float]) -> int:
+    """Return the first year of a decade in digits or words: "80" and "ochenta" are 1980."""
+    digits = re.sub(r"\D", "", text)
+    return _full(int(digits) if digits else int(tens[re.sub(r"\s", "-", text)]))
 
 
 def _full(decade: int) -> int:
@@ -193,7 +203,10 @@ def _counts(known: Grammar, nouns: str) -> re.Pattern[str]:
 
 @lru_cache(maxsize=8)
 def _last_number(known: Grammar) -> re.Pattern[str]:
-    return re.compile(rf"(?:^|(?<=[\s,.;!?]))(?P<n>\d{{1,2}}|{number_pattern(known)})\s+$", re.IGNORECASE)
+    good = known.pattern("good").pattern
+    return re.compile(
+        rf"(?:^|(?<=[\s,.;!?]))(?P<n>\d{{1,2}}|{number_pattern(known)})\s+(?:{good}\s+)?$", re.IGNORECASE
+    )
 
 
 def _fixed(text: str) -> list[tuple[str, int]]:
