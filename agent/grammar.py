@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import cast
 
 FOLDER = Path(__file__).parent / "data" / "languages"
-LANGUAGES = ("es", "fr", "de", "it", "pt")
+LANGUAGES = ("fr", "es", "de", "it", "pt")
 """Languages besides English whose simple wishes are read, by rules."""
 NEVER = re.compile(r"(?!)")
 _SPACE = re.compile(r"\(\?<[!=][^)]*\)|\s+")

@@ -27,7 +27,7 @@ def language_of(text: str, foreign: Mapping[str, int] | None = None) -> str:
     words = frozenset(words_of(_SHORTENED.sub(" ", plain(text))))
     scores = {code: _score(words, text, grammar(code)) + _FOREIGN_VALUE * (foreign or {}).get(code, 0) for code in LANGUAGES}
     best = max(LANGUAGES, key=lambda code: scores[code])
-    if foreign and foreign.get(best, 0) == len(words):  # "Krimi", and nothing else
+    if words and (foreign or {}).get(best, 0) == len(words):  # "Krimi", and nothing else
         return best
     return best if scores[best] >= _ENOUGH and scores[best] > _english(words, grammar(best)) else ""
 
