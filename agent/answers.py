@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from vouchrec.agent.compose import answer_about, comparison, describe, starting_question
 from vouchrec.agent.decide import Decision
+from vouchrec.agent.grammar import grammar
 from vouchrec.agent.plan import CAUSE_SHARE, join
 from vouchrec.agent.profile import build_profile, portrait, record_feedback
 from vouchrec.agent.types import Conversation, Explained, Understanding
@@ -35,6 +36,9 @@ _QUESTION_WORDS = {
 def notes(agent: Agent, understanding: Understanding, found: int, query: Query) -> list[str]:
     """Return what the person should know about how the message was taken: ambiguous names, fewer items than wanted."""
     said: list[str] = []
+    if understanding.fallback == "understanding:language":
+        language = next((grammar(s.language).name for s in understanding.spans if s.language), "that language")
+        said.append(f"I read {language} only roughly: tell me if I got something wrong.")
     for name, ids in understanding.request.ambiguous:
         items = [item for i in ids if (item := agent.workspace.catalogue.get(i)) is not None]
         if len(items) > 1:

@@ -45,6 +45,7 @@ class Span:
         others: What else its words can mean ("war", a kind and a theme): ruled out as well where the span is unwanted.
         count: Number for kind `count`.
         guess: True for a title found by likeness only.
+        language: Language of the message that it stands in; empty for English.
     """
 
     start: int
@@ -56,6 +57,7 @@ class Span:
     others: tuple[Constraint, ...] = ()
     count: int = 0
     guess: bool = False
+    language: str = ""
 
     @property
     def is_item(self) -> bool:

@@ -6,6 +6,8 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
+from vouchrec.agent.foreign_rules import asks_for_others, english_wish, read_foreign
+from vouchrec.agent.language import spoken
 from vouchrec.agent.link import Linker, Screen, is_complaint
 from vouchrec.agent.llm.base import LanguageModel
 from vouchrec.agent.opinion import SecondReader, corrected, likeliest
@@ -34,7 +36,7 @@ MANY = 12
 """Values above which a word names no choice among them: "subtitled", "foreign"."""
 _SEEN: Role = "seen"
 _ANSWER_TOKENS = 400
-_OR = re.compile(r"[\s,]*\bor\b\s*(?:an?|the|some|maybe)?\s*", re.IGNORECASE)
+_OR = re.compile(r"[\s,]*\b(?:or|o|ou|oder|oppure)\b\s*(?:an?|the|some|maybe|un[aeo]?|uma?|eine?n?|d[ei])?\s*", re.IGNORECASE)
 _AND = re.compile(r"\s*(?:and|&|alongside|together with)\s*(?:with\s+)?", re.IGNORECASE)
 _OTHERS = re.compile(r"\b(?:another|others|else|different|new ones)\b", re.IGNORECASE)
 _MORE = re.compile(r"\b(?:more|other|next|again)\b", re.IGNORECASE)
@@ -84,6 +86,9 @@ def read(
     Args:
         second: Corrects the model's reading where it is sure of something else.
     """
+    language = spoken(message, spans)
+    if language:
+        return read_foreign(message, spans, language, shown=shown), "understanding:language"
     reading, doubt = read_by_model(model, message, spans, shown, before)
     opinion = second.read(message, spans, shown, before) if second is not None else None
     if reading is None or doubt:
@@ -182,7 +187,8 @@ def build_request(
     if act == "recommend" and previous is not None and not _is_fresh(message, pairs, stated, domain):
         act = "critique"  # "two hours at most, and nothing German" changes the wish before, whatever it was called
     constraints = _carry(act, previous, stated, lifted, domain, given_up(message, domain))
-    wish = _wish(message, pairs, domain)
+    language = spoken(message, spans)
+    wish = english_wish(message, pairs, domain, language) if language else _wish(message, pairs, domain)
     if previous is not None and act in ("critique", "feedback"):
         wish = f"{previous.wish} {wish}".strip()[-_LONGEST_WISH:] if act == "critique" else previous.wish
     liked = _items(pairs, "like")
@@ -199,7 +205,7 @@ def build_request(
         about=_about(act, pairs, conversation),
         constraints=constraints,
         n=next((s.count for s, r in pairs if s.kind == "count" and r not in ("ignore", "exclude")), None),
-        more=_wants_others(act, message, fresh=fresh),
+        more=_wants_others(act, message, fresh=fresh) or (bool(language) and asks_for_others(message, language)),
         ambiguous=tuple(
             (s.text, s.items) for s, r in pairs if s.kind == "title" and len(s.items) > 1 and r != "ignore"
         ),

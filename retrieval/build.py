@@ -163,7 +163,8 @@ def open_builtin(folder: Path, *, embedder: Embedder | None = None, progress: bo
 def builtin_version() -> str:
     """Return a hash of the packaged catalogue, domain and weights: a demo workspace made from others is brought up to date."""
     digest = hashlib.sha256()
-    for name in ("films.jsonl", "films.toml", "collaborative/scorer.json", "collaborative/scorer.safetensors"):
+    words = sorted(path.name for path in BUILTIN_DATA.glob("films.*.toml"))
+    for name in ("films.jsonl", "films.toml", *words, "collaborative/scorer.json", "collaborative/scorer.safetensors"):
         digest.update((BUILTIN_DATA / name).read_bytes())
     return digest.hexdigest()[:16]
 

@@ -11,13 +11,14 @@ import re
 import tomllib
 import unicodedata
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Literal, TypeAlias, TypeVar, cast
 
 from vouchrec.retrieval.errors import ConfigError
 from vouchrec.retrieval.types import AttributeValue, Item
+from vouchrec.retrieval.vocabulary import Vocabulary, parse_vocabularies, read_vocabularies
 
 T = TypeVar("T", bound=str)
 Kind: TypeAlias = Literal["text", "number", "list", "date"]
@@ -81,6 +82,7 @@ class Domain:
         attributes: Declared attributes in order of importance.
         recency: Name of the number or date attribute that says how new an item is; empty for none.
         examples: Prompts shown to a new user.
+        words: What the values are called in other languages, by language, and as signs (`symbols`).
     """
 
     noun: str = "item"
@@ -91,6 +93,7 @@ class Domain:
     attributes: tuple[Attribute, ...] = ()
     recency: str = ""
     examples: tuple[str, ...] = ()
+    words: Mapping[str, Vocabulary] = field(default_factory=dict[str, Vocabulary])
 
     def attribute(self, name: str) -> Attribute | None:
         """Return the declared attribute of that name, or None."""
@@ -116,7 +119,7 @@ class Domain:
 
 
 def load_domain(path: Path) -> Domain:
-    """Read a domain file.
+    """Read a domain file, and the word files beside it (see `retrieval/vocabulary.py`).
 
     Raises:
         ConfigError: The file is absent, is not TOML, or declares something unknown.
@@ -130,7 +133,8 @@ def load_domain(path: Path) -> Domain:
         raise ConfigError(f"{path}: can't be read: {error.strerror or error}.") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path}: not valid TOML: {error}.") from error
-    return Domain.from_dict(data, where=str(path))
+    domain = Domain.from_dict(data, where=str(path))
+    return replace(domain, words={**domain.words, **read_vocabularies(path)})
 
 
 @lru_cache(maxsize=1_024)
@@ -192,10 +196,10 @@ _ITEM_KEYS = frozenset({"noun", "plural", "consume", "consumed", "nouns", "recen
 
 def _parse_domain(data: Mapping[str, object], where: str) -> Domain:
     nested = "item" in data
-    item = _table(data["item"], f"{where} [item]") if nested else {k: v for k, v in data.items() if k != "attributes"}
+    item = _table(data["item"], f"{where} [item]") if nested else {k: v for k, v in data.items() if k not in ("attributes", "words")}
     _reject_unknown(item, _ITEM_KEYS, f"{where} [item]" if nested else where)
     if nested:
-        _reject_unknown(data, frozenset({"item", "attributes"}), where)
+        _reject_unknown(data, frozenset({"item", "attributes", "words"}), where)
     attributes = _parse_attributes(data.get("attributes", {}), where)
     recency = _string(item, "recency", "", where)
     if recency and recency not in {a.name for a in attributes}:
@@ -211,6 +215,7 @@ def _parse_domain(data: Mapping[str, object], where: str) -> Domain:
         attributes=attributes,
         recency=recency,
         examples=_strings(item.get("examples", ()), f"{where} examples"),
+        words=parse_vocabularies(data.get("words", {}), where),
     )
 
 

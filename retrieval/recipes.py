@@ -299,9 +299,12 @@ def domain_toml(domain: Domain) -> str:
     """Return a domain as the TOML that `load_domain` reads back."""
     record = domain.to_dict()
     attributes = cast("Sequence[dict[str, object]]", record.pop("attributes"))
+    words = cast("Mapping[str, dict[str, object]]", record.pop("words"))
     lines = ["[item]", *_toml_lines(record)]
     for attribute in attributes:
         lines += ["", f"[attributes.{attribute.pop('name')}]", *_toml_lines(attribute)]
+    for language, vocabulary in words.items():
+        lines += ["", f"[words.{language}]", *_toml_lines(vocabulary)]
     return "\n".join(lines) + "\n"
 
 
