@@ -140,7 +140,11 @@ class Foreign:
             return named
         if any(_right_before(known.pattern(cue), plain(text[:start])) for cue in ("like", "negators")):
             return named
-        if not named or known.pattern("place").fullmatch(before) or (entry.people and self._cue(plain(text[:start]), language)):
+        if (
+            not named
+            or known.pattern("place").fullmatch(before)
+            or (entry.people and self._cue(plain(text[:start]), language))
+        ):
             return False
         clause = _clause(text, start, end)
         cued = any(known.pattern(cue).search(plain(clause)) for cue in ("like", "liked", "disliked", "seen"))
@@ -168,7 +172,9 @@ class Foreign:
     def _cue(self, before: str, language: str) -> str:
         """Return the attribute of people whose words stand directly before a name, or an empty string."""
         for attribute, cues in self._lexicons[language].cues.items():
-            if self._catalogue.domain.attribute(attribute) and _right_before(whole(alternatives(";".join(cues))), before):
+            if self._catalogue.domain.attribute(attribute) and _right_before(
+                whole(alternatives(";".join(cues))), before
+            ):
                 return attribute
         return ""
 

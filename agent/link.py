@@ -7,13 +7,8 @@ with typing errors. A name made of ordinary words is a title only with evidence.
 from __future__ import annotations
 
 import re
-<<<<<<< HEAD
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-=======
-from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
->>>>>>> foreign
 
 import numpy as np
 
@@ -23,14 +18,9 @@ from vouchrec.agent.gazetteer import LONGEST_NAME, Entry, Gazetteer
 from vouchrec.agent.numbers import link_numbers, plain_bound
 from vouchrec.agent.people import People
 from vouchrec.agent.references import References
-<<<<<<< HEAD
 from vouchrec.agent.spelling import misspelt_people, misspelt_titles, written_as_titles
-from vouchrec.agent.titles import capitalised, evident, in_unknown_name, list_goes_on
-=======
-from vouchrec.agent.spelling import misspelt_titles, written_as_titles
 from vouchrec.agent.symbols import Symbols
-from vouchrec.agent.titles import capitalised, evident, list_goes_on
->>>>>>> foreign
+from vouchrec.agent.titles import capitalised, evident, in_unknown_name, list_goes_on
 from vouchrec.agent.types import Span
 from vouchrec.agent.words import Token, scan, tokenize
 from vouchrec.retrieval.catalogue import Catalogue
@@ -90,25 +80,14 @@ class Linker:
     def link(self, text: str, screen: Screen | None = None) -> list[Span]:
         """Return the spans of a message in order, none overlapping, at most 24."""
         screen = screen or Screen()
-<<<<<<< HEAD
         taken, tokens = _Taken(), tokenize(text)
+        language = self._foreign.language(text)
+        taken.add(replace(span, language=language) for span in self._symbols.spans(text))
+        if language:
+            taken.add(self._foreign.link(text, language, screen.shown, lambda a, op: self._bound(a, op, "", screen)))
+            return sorted(taken.spans, key=lambda s: s.start)[:MAX_SPANS]
         taken.add(self._references.described(text, screen.shown))
         taken.add(self._named(text, tokens, strong=True))
-=======
-        taken = _Taken()
-        tokens = tokenize(text)
-        language = self._foreign.language(text)
-        for span in self._symbols.spans(text):
-            taken.add(replace(span, language=language))
-        if language:
-            for span in self._foreign.link(text, language, screen.shown, lambda a, op: self._bound(a, op, "", screen)):
-                taken.add(span)
-            return sorted(taken.spans, key=lambda s: s.start)[:MAX_SPANS]
-        for span in self._references.described(text, screen.shown):
-            taken.add(span)
-        for span in self._named(text, tokens, strong=True):
-            taken.add(span)
->>>>>>> foreign
         numbers = link_numbers(text, self.catalogue.domain, self.clock)
         taken.add(self._references.found(text, screen.shown, screen.focus, numbers, tuple(taken.spans)))
         taken.add(self._complaints(text, screen))

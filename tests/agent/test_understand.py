@@ -10,8 +10,9 @@ import pytest
 
 from vouchrec.agent.link import Linker, Screen
 from vouchrec.agent.llm.base import Completion
+from vouchrec.agent.request import build_request
 from vouchrec.agent.types import Conversation, Reading, Request, Role, Turn
-from vouchrec.agent.understand import build_request, understand
+from vouchrec.agent.understand import understand
 from vouchrec.retrieval.build import builtin_domain, builtin_items
 from vouchrec.retrieval.catalogue import Catalogue
 from vouchrec.retrieval.errors import ModelError
