@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from vouchrec.agent.compose import answer_about, comparison, describe, starting_question
@@ -20,6 +20,11 @@ from vouchrec.retrieval.types import Constraint, Item, ItemId, Query, Recommenda
 if TYPE_CHECKING:
     from vouchrec.agent.assemble import Agent
 
+LONGEST_PLAIN_WISH = 4
+"""Words of search text up to which each of them was surely meant as a part of the wish."""
+SHORTEST_TELLING = 5
+STEM = 6
+"""Letters by which two forms of a word are taken for one ("detective", "detectives")."""
 _FORGET = re.compile(r"\b(?:forget|remove|delete|unlike|take back)\b", re.IGNORECASE)
 _THANKS = re.compile(r"\b(?:thanks?|thank you|thx|ty|cheers|ta)\b", re.IGNORECASE)
 _BYE = re.compile(r"\b(?:bye|goodbye|good night|see you|later)\b", re.IGNORECASE)
@@ -33,8 +38,11 @@ _QUESTION_WORDS = {
 }
 
 
-def notes(agent: Agent, understanding: Understanding, found: int, query: Query) -> list[str]:
-    """Return what the person should know about how the message was taken: ambiguous names, fewer items than wanted."""
+def notes(agent: Agent, understanding: Understanding, found: Sequence[Recommendation], query: Query) -> list[str]:
+    """Return what the person should know about how the message was taken.
+
+    Ambiguous names, fewer items than wanted, and words of the wish that no record of the list speaks of.
+    """
     said: list[str] = []
     if understanding.fallback == "understanding:language":
         language = next((grammar(s.language).name for s in understanding.spans if s.language), "that language")
@@ -48,9 +56,26 @@ def notes(agent: Agent, understanding: Understanding, found: int, query: Query) 
         item = agent.workspace.catalogue.get(span.items[0]) if span.guess and span.items else None
         if item is not None:
             said.append(f"I read “{span.text}” as {item.title}.")
-    if found < query.n:
-        said.append(f"Only {found} {'fits' if found == 1 else 'fit'} all of that.")
+    unseen = _unrecorded(agent.workspace.domain, understanding.request.wish, [r.item for r in found])
+    if unseen:
+        said.append(f"My records of these say nothing about {join([f'“{word}”' for word in unseen])}.")
+    if len(found) < query.n:
+        said.append(f"Only {len(found)} {'fits' if len(found) == 1 else 'fit'} all of that.")
     return said
+
+
+def _unrecorded(domain: Domain, wish: str, items: Sequence[Item]) -> list[str]:
+    """Return the telling words of a short wish that no record of the given items has; in a long story there are too many."""
+    words = wish.split()
+    if len(words) > LONGEST_PLAIN_WISH:
+        return []
+    known = {word for a in domain.attributes for surface in a.synonyms for word in fold(surface).split()}
+    texts = " ".join(
+        fold(f"{item.title} {item.description} {' '.join(v for a in domain.attributes for v in item.values(a.name))}")
+        for item in items
+    )
+    telling = [w for w in words if len(w) >= SHORTEST_TELLING and w.isalpha() and fold(w) not in known]
+    return [w for w in telling if fold(w)[:STEM] not in texts]
 
 
 def answer(

@@ -24,6 +24,7 @@ _QUANTITIES: Mapping[str, tuple[str, ...]] = {
 
 
 def stated_constraints(message: str, pairs: Sequence[tuple[Span, Role]], domain: Domain) -> tuple[Constraint, ...]:
+    """Return what the spans of one message ask for and rule out, alternatives joined ("French or Italian")."""
     found: list[Constraint] = []
     previous: Span | None = None
     for span, role in pairs:

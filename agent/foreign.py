@@ -6,6 +6,7 @@ counts, the domain's values by their words in that language, and the list on the
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
@@ -182,7 +183,7 @@ class Foreign:
         self, text: str, tokens: Sequence[Token], language: str, taken: Sequence[Span]
     ) -> Iterator[Span]:
         """Yield names of two capitalised words behind a cue whom the catalogue lacks, so that the answer can say so."""
-        for first, second in zip(tokens, tokens[1:], strict=False):
+        for first, second in itertools.pairwise(tokens):
             pair = (first, second)
             cue = self._cue(plain(text[: first.start]), language)
             if not cue or any(s.start < second.end and first.start < s.end for s in taken):

@@ -149,7 +149,7 @@ def _recommend(
     if not found:
         yield course.say(nothing_found(request, relax(agent.workspace, query, profile), agent.workspace.domain))
         return
-    notes = answers.notes(agent, understanding, len(found), query)
+    notes = answers.notes(agent, understanding, found, query)
     yield course.say(opening(request, found, agent.workspace.domain, notes))
     yield from _explain(agent, course, found, query, profile)
     if _knows_nothing(query, profile):
