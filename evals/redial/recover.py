@@ -82,8 +82,7 @@ class TitleFinder:
             found = self._at(text, place)
             if found is not None:
                 name, film = found
-                kept = " " if name.endswith(" ") else ""
-                parts += [text[done:place], f"@{film}{kept}"]
+                parts += [text[done:place], f"@{film}"]
                 done = place + len(name)
         return "".join([*parts, text[done:]])
 

@@ -1,0 +1,127 @@
+"""Film ids from text: titles, and test dialogues that must not come back."""
+
+from __future__ import annotations
+
+import json
+import lzma
+import os
+from pathlib import Path
+
+import pytest
+
+from vouchrec.evals.redial.data import Dialogue, Film, Message, mentions, read_dialogues, read_films
+from vouchrec.evals.redial.recover import TitleFinder, recover
+from vouchrec.retrieval.errors import DataFileError
+
+
+def film(id: str, name: str) -> Film:
+    return Film(id, name, name.split(" (")[0].strip(), None)
+
+
+FILMS = [
+    film("1", "Alien (1979)"),
+    film("2", "Aliens  (1986)"),
+    film("3", "Alien 3  (1992)"),
+    film("4", "It "),
+    film("5", "Prey"),
+    film("6", "The Fifth Element"),
+    film("7", "Zootopia"),
+    film("8", "Frozen (2010)"),
+    film("9", "Frozen (2010)"),
+]
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("I liked Alien (1979), and Aliens  (1986).", "I liked @1, and @2."),
+        ("Have you seen The Fifth Element ?", "Have you seen @6 ?"),
+        ("Alien 3  (1992) is not Alien (1979)", "@3 is not @1"),
+        ("It  was good", "@4 was good"),
+        ("It was good, a real Prey", "It was good, a real Prey"),
+        ("the fifth element of it", "the fifth element of it"),
+        ("Zootopia", "@7"),
+        ("Zootopias", "Zootopias"),
+        ("Aliens (1986)", "Aliens (1986)"),
+        ("Frozen (2010)", "@8"),
+        ("", ""),
+    ],
+)
+def test_titles(text: str, found: str):
+    assert TitleFinder(FILMS).replace(text) == found
+
+
+def test_spellings_of_labelled_dialogues_count_for_films_of_the_catalogue():
+    labelled = [Dialogue("a", (), names={"1": "Alien: The First (1979)", "77": "Not There (1999)"})]
+    assert (
+        TitleFinder(FILMS, labelled).replace("Alien: The First (1979) or Not There (1999)") == "@1 or Not There (1999)"
+    )
+
+
+WORDS = ["one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve", "thirteen"]
+
+
+def said(*words: str) -> str:
+    return "User: " + " ".join(words) + " | Recommender: See Alien (1979)"
+
+
+def write(path: Path, records: list[dict[str, object]]) -> Path:
+    with lzma.open(path, "wt", encoding="utf-8") as file:
+        file.writelines(json.dumps(record) + "\n" for record in records)
+    return path
+
+
+def text(dialog: str, *, flag: bool = False, id: str | None = None) -> dict[str, object]:
+    return {"dialog": dialog, "official_test": flag, "conversationId": id}
+
+
+def test_no_test_dialogue_is_recovered(tmp_path: Path):
+    test = [Dialogue("900", (Message(True, " ".join(WORDS)), Message(False, "See @1")))]
+    labelled = [Dialogue("5", (Message(True, " ".join(WORDS[::-1])), Message(False, "See @1")))]
+    records = [
+        text("User: fresh words that nobody has ever said before now | Recommender: Try Aliens  (1986)"),
+        text(said("flagged", "by", "the", "file"), flag=True),
+        text(said("known", "by", "id"), id="900"),
+        text(said("Well:", *WORDS)),  # a copy of the test dialogue, neither flagged nor with its id
+        text(said(*WORDS[::-1])),
+        text("User: quite other words than all of these were | Recommender: no film", id="77"),
+    ]
+    found = recover(write(tmp_path / "all.jsonl.xz", records), FILMS, test=test, labelled=labelled)
+    assert (found.read, found.flagged, found.test_by_id, found.test_by_text, found.labelled) == (6, 1, 1, 1, 1)
+    assert [dialogue.id for dialogue in found.dialogues] == ["text:1", "77"]
+    assert [(m.seeker, mentions(m.text)) for m in found.dialogues[0].messages] == [(True, []), (False, ["2"])]
+    assert found.mentions == 1
+
+
+def test_a_damaged_file_is_named(tmp_path: Path):
+    path = tmp_path / "all.jsonl.xz"
+    path.write_bytes(b"no archive")
+    with pytest.raises(DataFileError, match=r"all\.jsonl\.xz"):
+        recover(path, FILMS, test=[], labelled=[])
+    with pytest.raises(DataFileError, match="row 1"):
+        read_dialogues(write(path, [{"messages": []}]))
+
+
+@pytest.mark.data
+@pytest.mark.skipif("VOUCH_DATA" not in os.environ, reason="VOUCH_DATA is not set")
+def test_the_public_files():
+    folder = Path(os.environ["VOUCH_DATA"]) / "redial"
+    films, labelled = read_films(folder), read_dialogues(folder / "train.jsonl.xz")
+    test = read_dialogues(folder / "test.jsonl.xz")
+    assert (len(films), len(labelled), len(test)) == (6924, 3458, 1342)
+    found = recover(folder / "all_dialogs_text.jsonl.xz", films, test=test, labelled=labelled)
+    assert len(found.dialogues) == 6545
+    assert found.flagged + found.test_by_id + found.test_by_text >= 1342
+    # The finder against the ids of labelled dialogues, with no spelling of theirs known.
+    finder = TitleFinder(films)
+    names = {own.id: own.name for own in films}
+    wanted = hits = 0
+    for dialogue in labelled[:300]:
+        for message in dialogue.messages:
+            ids = mentions(message.text)
+            shown = message.text
+            for key in ids:
+                shown = shown.replace(f"@{key}", names[key])
+            wanted += len(ids)
+            hits += len(set(ids) & set(mentions(finder.replace(shown))))
+    assert hits / wanted > 0.95
