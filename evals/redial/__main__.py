@@ -20,7 +20,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m vouchrec.evals.redial", description=main.__doc__)
     parser.add_argument("--data", type=Path, required=True, help="folder with redial/")
     parser.add_argument("--out", type=Path, required=True, help="folder for results and sentence vectors")
-    parser.add_argument("--test", action="store_true", help="measure on the official test, not by validation")
+    parser.add_argument("--test", action="store_true", help="measure on the official test too")
     parser.add_argument("--no-recovered", action="store_true", help="learn from the labelled dialogues only")
     parser.add_argument("--no-meaning", action="store_true", help="leave out the signals of the sentence embedder")
     arguments = parser.parse_args()
@@ -32,11 +32,11 @@ def main() -> None:
     except InputError as error:
         _log.error("%s", error)
         sys.exit(2)
-    outcome = run(bench, settings, embedder, arguments.out, test=arguments.test, progress=True)
     name = "none" if embedder is None else embedder.name
-    record = summary(bench, settings, outcome, test=arguments.test, signals=name)
-    write_outcome(record, outcome.rows, arguments.out, "test" if arguments.test else "validation")
-    _log.info("%s", markdown(record))
+    for what, outcome in run(bench, settings, embedder, arguments.out, test=arguments.test, progress=True):
+        record = summary(bench, settings, outcome, test=what == "test", signals=name)
+        write_outcome(record, outcome.rows, arguments.out, what)
+        _log.info("%s", markdown(record))
 
 
 if __name__ == "__main__":

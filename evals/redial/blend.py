@@ -21,6 +21,8 @@ __all__ = ["Blend", "Choices", "fit_blend"]
 Doubles = npt.NDArray[np.float64]
 ROUNDS = 25
 TOLERANCE = 1e-5
+SHORTEST = 1e-3
+"""Part of a Newton step below which no shorter one is tried."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,14 +81,15 @@ def _newton(choices: Sequence[Choices], centre: Doubles, l2: float, group: int |
     value, slope, bend = _likelihood(choices, weights, centre, l2, group)
     for _ in range(ROUNDS):
         step = np.linalg.solve(bend, slope)
-        size, better = 1.0, False
-        while size > 1e-3 and not better:
-            tried = _likelihood(choices, weights + size * step, centre, l2, group)
-            better = tried[0] >= value
+        size = 1.0
+        tried = _likelihood(choices, weights + step, centre, l2, group)
+        while tried[0] < value and size > SHORTEST:
             size /= 2
-        if not better:
+            tried = _likelihood(choices, weights + size * step, centre, l2, group)
+        gain = tried[0] - value
+        if gain < 0:
             break
-        gain, weights = tried[0] - value, weights + 2 * size * step
+        weights = weights + size * step
         value, slope, bend = tried
         if gain < TOLERANCE * abs(value):
             break

@@ -92,7 +92,7 @@ class ContextRidge:
         """Fit on cases; `shares` are (n films,) parts of all mentions."""
         own = self._settings
         self._vocabulary = Vocabulary((bare(case.context[-own.turns :]) for case in cases), own.least_words)
-        counts = np.asarray((mention_matrix(cases, self._catalogue) > 0).sum(axis=0)).ravel()
+        counts = np.bincount(mention_matrix(cases, self._catalogue).indices, minlength=len(self._catalogue))
         self._films = np.flatnonzero(counts >= own.least_films)
         inputs, wanted = self._inputs(cases), target_matrix(cases, self._catalogue)
         gram = np.asarray((inputs.T @ inputs).todense(), np.float32)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -45,7 +45,7 @@ class Settings:
     blocks: int = 3
     l2: float = 1.0
     group_l2: float = 10.0
-    learn_cases: int = 1_000
+    learn_cases: int = 800
     seed: int = 0
     use_recovered: bool = True
 
@@ -124,8 +124,8 @@ def open_benchmark(data: Path, settings: Settings) -> Benchmark:
 
 def run(
     bench: Benchmark, settings: Settings, embedder: Embedder | None, folder: Path, *, test: bool, progress: bool = False
-) -> Outcome:
-    """Measure by worker-disjoint validation, or once on the test dialogues.
+) -> Iterator[tuple[str, Outcome]]:
+    """Measure by worker-disjoint validation, and where asked for on the test dialogues.
 
     In validation a block is ranked with weights learnt on the other blocks; each block's signals come from dialogues without its
     workers. For the test the weights are those of all blocks, and the models learn from all training dialogues.
@@ -135,8 +135,11 @@ def run(
         settings: Chosen on validation.
         embedder: For the signals of meaning; None leaves them out.
         folder: Where sentence vectors are kept.
-        test: Open the test.
+        test: Open the test too.
         progress: Show bars.
+
+    Yields:
+        "validation" and its outcome; then, where it is opened, "test" and its outcome.
     """
     vectors = None if embedder is None else ContextVectors(bench.catalogue, embedder, folder)
     blocks = make_blocks(bench.labelled, bench.recovered, settings.blocks)
@@ -149,11 +152,11 @@ def run(
         _score_block(bench.catalogue, block, vectors, settings)
         for block in tqdm(blocks, desc="validation blocks", disable=not progress)
     ]
-    if not test:
-        return _validate(bench.catalogue, scored, settings)
-    blends = _learn(bench.catalogue, scored, settings)
+    validation = _validate(bench.catalogue, scored, settings)
     del scored
-    return _open_test(bench, vectors, blends)
+    yield "validation", validation
+    if test:
+        yield "test", _open_test(bench, vectors, validation.blends)
 
 
 def _score_block(catalogue: Catalogue, block: Block, vectors: ContextVectors | None, settings: Settings) -> _Scored:

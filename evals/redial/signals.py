@@ -26,6 +26,7 @@ from vouchrec.evals.redial.features import (
 )
 from vouchrec.evals.redial.linear import CoMention, ContextRidge, RidgeSettings
 from vouchrec.evals.redial.protocol import Case, Protocol, targets_of
+from vouchrec.evals.redial.tower import Tower, TowerSettings
 from vouchrec.evals.redial.vectors import ContextVectors, nearest
 
 __all__ = ["COUNT_GROUPS", "Signals", "group_of", "mask_of", "wanted_of"]
@@ -39,6 +40,12 @@ RIDGES = {
     "ridge_broad": RidgeSettings(l2=600.0, turns=20),
 }
 """Ridges by name: the broad one is held back more, which is better further down the list."""
+TOWERS = (
+    TowerSettings(seed=0),
+    TowerSettings(seed=1, width=96, dropout=0.45, turns=20),
+    TowerSettings(seed=2, width=96, dropout=0.45, turns=20),
+)
+"""Towers whose logits are averaged: the start and the order of training are chance."""
 FLOOR = 1e-5
 """Least probability whose logarithm is taken."""
 
@@ -74,6 +81,10 @@ class Signals:
         self._ridges = {name: ContextRidge(catalogue, own) for name, own in RIDGES.items()}
         for ridge in self._ridges.values():
             ridge.fit(self._events, self._shares)
+        films = self._film_vectors()
+        self._towers = [Tower(catalogue, self._all, films, settings) for settings in TOWERS]
+        for tower in self._towers:
+            tower.fit(self._events, self._context_vectors(self._events))
         self._near_words = Vocabulary((bare(case.context) for case in self._events), 3)
         self._near = self._near_inputs(self._events)
 
@@ -94,6 +105,8 @@ class Signals:
             found[f"{name}_log"] = _log(np.maximum(raw + self._shares, 0.0), 1e-4)
             if name == "ridge":
                 found["ridge_spread"] = self._spread(raw)
+        logits = [tower.score(cases, self._context_vectors(cases)) for tower in self._towers]
+        found["tower"] = np.mean([own - own.mean(axis=1, keepdims=True) for own in logits], axis=0)
         found |= self._content(cases, mentioned)
         found["near_words"] = _log(self._near_score(cases) + 0.1 * self._shares)
         if self._vectors is not None:
@@ -118,6 +131,12 @@ class Signals:
                 said = {film for turn in turns for film in mentions(turn.text)}
                 found[name][row, [self._catalogue.column[film] for film in case.mentioned if film in said]] = 1.0
         return found
+
+    def _context_vectors(self, cases: Sequence[Case]) -> Floats:
+        return np.zeros((len(cases), 1), np.float32) if self._vectors is None else self._vectors.contexts(cases)
+
+    def _film_vectors(self) -> Floats:
+        return np.zeros((len(self._catalogue), 1), np.float32) if self._vectors is None else self._vectors.films()
 
     def _spread(self, raw: Floats) -> Floats:
         """What the ridge says of films alike in content: the way to films that were seldom named."""
@@ -219,7 +238,7 @@ def _shares(dialogues: Matrix) -> Floats:
     return (counts / counts.sum()).astype(np.float32)
 
 
-def _log(values: Floats, floor: float = FLOOR) -> Floats:
+def _log(values: npt.NDArray[np.floating], floor: float = FLOOR) -> Floats:
     return np.log(np.maximum(values, floor)).astype(np.float32)
 
 

@@ -62,7 +62,7 @@ def make_blocks(labelled: Sequence[Dialogue], recovered: Sequence[Dialogue], blo
         Block(
             train=tuple(d for d, own in zip(labelled, places, strict=True) if number not in own),
             recovered=tuple(d for d, own in zip(recovered, chances, strict=True) if own[number] < MOST_LIKELY),
-            validation=tuple(d for d, own in zip(labelled, places, strict=True) if own == {number}),
+            validation=tuple(d for d, own in zip(labelled, places, strict=True) if own == frozenset((number,))),
         )
         for number in range(blocks)
     ]

@@ -50,12 +50,12 @@ class TowerSettings:
         seed: Of start and order.
     """
 
-    width: int = 96
-    epochs: int = 5
-    rate: float = 3e-3
+    width: int = 64
+    epochs: int = 4
+    rate: float = 5e-3
     dropout: float = 0.4
     decay: float = 1e-2
-    batch: int = 256
+    batch: int = 512
     least: int = 5
     turns: int = 6
     films: int = 20
@@ -161,11 +161,12 @@ class _Net(nn.Module):
         settings: TowerSettings,
     ) -> None:
         super().__init__()
-        n_films, width = features.shape[0], settings.width
+        n_films, width = len(popularity), settings.width
+        n_features = int(features.indices.max(initial=-1)) + 1
         self.dropout = settings.dropout
         self.bias = nn.Parameter(0.8 * torch.log1p(torch.from_numpy(popularity.astype(np.float32))))
         self.free = _table(n_films, width)
-        self.features = _table(features.shape[1], width)
+        self.features = _table(n_features, width)
         self.words = _table(n_words, width)
         self.to_context = nn.Linear(width, width, bias=False)
         self.item_text = nn.Linear(item_vectors.shape[1], width, bias=False)

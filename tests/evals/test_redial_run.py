@@ -101,7 +101,7 @@ def test_the_blend_finds_the_topic(data: Path, tmp_path: Path, embedder: Embedde
     settings = Settings(learn_cases=60)
     bench = open_benchmark(data, settings)
     assert len(bench.recovered) == bench.source.read - 120 - 40 == 60
-    outcome = run(bench, settings, embedder, tmp_path / "out", test=True)
+    outcome = dict(run(bench, settings, embedder, tmp_path / "out", test=True))["test"]
     record = summary(bench, settings, outcome, test=True, signals=embedder.name)
     write_outcome(record, outcome.rows, tmp_path / "out", "test")
     dedup, standard = record["figures"]["dedup"], record["figures"]["standard"]
@@ -123,8 +123,9 @@ def test_the_blend_finds_the_topic(data: Path, tmp_path: Path, embedder: Embedde
 def test_validation_is_the_same_twice_and_knows_no_test(data: Path, tmp_path: Path):
     settings = Settings(learn_cases=40, use_recovered=False)
     bench = open_benchmark(data, settings)
-    first = run(bench, settings, None, tmp_path, test=False)
-    again = run(bench, settings, None, tmp_path, test=False)
+    ((what, first),) = run(bench, settings, None, tmp_path, test=False)
+    ((_, again),) = run(bench, settings, None, tmp_path, test=False)
+    assert what == "validation"
     assert first.rows == again.rows
     tests = {dialogue.id for dialogue in bench.test}
     assert not tests & {row.dialogue for row in first.rows}
