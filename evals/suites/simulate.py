@@ -160,7 +160,7 @@ def _measures(patience: int) -> tuple[Measure, ...]:
         Measure("failed", "Messages that could not be answered", "failed", "turns", "ratio", "lower", percent=True),
         Measure("prevented", "Wordings not said because they leak, per turn", "prevented", "turns", "ratio", ""),
         Measure("by_model", "Messages worded by a model", "by_model", "turns", "ratio", "", percent=True),
-        Measure("ms", "Time per turn (ms, this machine)", "ms", "turns", "ratio", "lower"),
+        Measure("ms", "Time per turn (ms, this machine)", "ms", "turns", "ratio", ""),
         *points,
     )
 
