@@ -63,6 +63,10 @@ SCORERS: Mapping[str, Kind] = {
     "ials": Kind("scorers.factors", "Ials", "iALS, recalculated", library="implicit"),
     "bpr": Kind("scorers.factors", "Bpr", "BPR", exact=False, library="implicit"),
     "content": Kind("scorers.content", "ContentScorer", "content only", contents=True),
+    "sasrec": Kind("scorers.neural_sequence", "Sasrec", "SASRec", exact=False, neural=True),
+    "gru": Kind("scorers.neural_sequence", "Gru", "GRU", exact=False, neural=True),
+    "lightgcn": Kind("scorers.neural_graph", "LightGcn", "LightGCN", neural=True),
+    "twotower": Kind("scorers.neural_towers", "TwoTower", "two towers", exact=False, contents=True, neural=True),
 }
 """Kind by name, in the order of tables."""
 _BLEND = "blend"

@@ -157,7 +157,7 @@ def check_choice(asked: str) -> None:
 def candidates(asked: str, interactions: InteractionMatrix, *, contents: bool) -> list[Candidate]:
     """Return what is tried.
 
-    `auto`: up to `TUNED_ITEMS` items EASE at three strengths, item-kNN plain and with shrinkage, user-kNN up to
+    `auto`: up to `TUNED_ITEMS` items EASE at several strengths, item-kNN plain and with shrinkage, user-kNN up to
     `USER_KNN_PEOPLE` people, and popularity as the line to beat; up to `EASE_LIMIT` items EASE at one strength, item-kNN
     and popularity; above, item-kNN, iALS (where `implicit` is installed, else SVD) and popularity. `all`: everything that
     can be fitted here, the neural ones too.
@@ -186,7 +186,8 @@ def _variants(name: str, interactions: InteractionMatrix, items: int) -> list[Ca
     base = default_settings(name, interactions)
     if name == "ease" and items <= TUNED_ITEMS:
         middle = float(np.float64(base["l2"] or 0.0))
-        return [Candidate(name, {"l2": middle * factor}) for factor in (0.5, 1.0, 2.0)]
+        plain = [Candidate(name, {"l2": middle * factor}) for factor in (0.5, 1.0, 2.0)]
+        return [*plain, *(Candidate(name, {"l2": middle * factor, "balance": 0.25}) for factor in (1.0, 2.0))]
     if name == "itemknn" and items <= TUNED_ITEMS:
         return [Candidate(name), Candidate(name, {"shrinkage": 10.0, "tf_idf": True})]
     return [Candidate(name, base)]

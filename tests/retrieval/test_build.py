@@ -300,7 +300,7 @@ def test_a_folder_that_is_no_workspace(tmp_path: Path, embedder):
     ("text", "said"),
     [
         ("version = ", "not valid TOML"),
-        ("embeder = 'x'\n", "unknown key 'embeder'. Known: embedder, store, version."),
+        ("embeder = 'x'\n", "unknown key 'embeder'. Known: embedder, scorer, store, version."),
         ("version = '1'\n", "'version' must be of type int, found '1'"),
         ("version = true\n", "'version' must be of type int"),
         ("embedder = 3\n", "'embedder' must be of type str"),
