@@ -50,11 +50,11 @@ LASTFM: Mapping[str, tuple[str, dict[str, Json]]] = {
     "item-kNN": ("itemknn", {"neighbours": 100, "tf_idf": True}),
     "popularity": ("popularity", {}),
     "user-kNN": ("userknn", {"neighbours": 100}),
-    "EASE": ("ease", {"l2": 10.0}),
-    "iALS": ("ials", {"factors": 64, "l2": 50.0, "alpha": 10.0}),
+    "EASE": ("ease", {"l2": 30.0}),
+    "iALS": ("ials", {"factors": 64, "l2": 30.0, "alpha": 10.0}),
 }
 """Rows by name, as chosen on the validation part."""
-BLEND = {"EASE": 0.5, "iALS": 0.5}
+BLEND = {"item-kNN": 0.5, "iALS": 0.5}
 _SERIES = re.compile(r"\s*\((?P<name>[^()]*?),?\s*#(?P<number>\d+(?:\.\d+)?)[^()]*\)\s*$")
 
 
