@@ -40,14 +40,14 @@ KS = (10,)
 Data: TypeAlias = Literal["ml-100k", "ml-latest-small"]
 SETTINGS: Mapping[str, Mapping[str, dict[str, Json]]] = {
     "ml-100k": {
-        "sasrec": {"width": 64, "layers": 2, "dropout": 0.3, "length": 100, "epochs": 30},
-        "gru": {"width": 64, "layers": 1, "dropout": 0.3, "length": 100, "epochs": 20},
+        "sasrec": {"width": 64, "layers": 2, "dropout": 0.4, "length": 100, "epochs": 25, "batch": 16},
+        "gru": {"width": 64, "layers": 1, "dropout": 0.4, "length": 100, "epochs": 15, "batch": 16},
         "ease": {"l2": 300.0},
         "itemknn": {"neighbours": 100, "tf_idf": True},
         "popularity": {},
     },
     "ml-latest-small": {
-        "sasrec": {"width": 64, "layers": 2, "dropout": 0.3, "length": 100, "epochs": 20},
+        "sasrec": {"width": 64, "layers": 2, "dropout": 0.4, "length": 100, "epochs": 25, "batch": 16},
         "ease": {"l2": 300.0},
         "itemknn": {"neighbours": 100, "tf_idf": True},
         "popularity": {},

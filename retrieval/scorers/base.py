@@ -185,31 +185,3 @@ def expect(condition: bool, problem: str) -> None:
     """Raise ValueError for tensors that don't fit together."""
     if not condition:
         raise ValueError(problem)
-
-
-def csr_tensors(name: str, matrix: sp.csr_matrix) -> Tensors:
-    """Return a sparse matrix as three arrays, with sorted indices."""
-    matrix.sort_indices()
-    return {
-        f"{name}.data": np.asarray(matrix.data, np.float32),
-        f"{name}.indices": np.asarray(matrix.indices, np.int32),
-        f"{name}.indptr": np.asarray(matrix.indptr, np.int64),
-    }
-
-
-def tensors_csr(name: str, tensors: Tensors, width: int) -> sp.csr_matrix:
-    """Return the sparse matrix of three arrays.
-
-    Raises:
-        KeyError: An array is absent.
-        ValueError: The arrays are no matrix of this width.
-    """
-    data, indices, indptr = (tensors[f"{name}.{part}"] for part in ("data", "indices", "indptr"))
-    matrix = sp.csr_matrix((data, indices, indptr), shape=(len(indptr) - 1, width), dtype=np.float32)
-    matrix.check_format(full_check=True)
-    return matrix
-
-
-def sparse_row(columns: Columns, weights: Weights, width: int) -> sp.csr_matrix:
-    """Return a history as a (1, width) sparse row."""
-    return sp.csr_matrix((weights, columns, np.asarray([0, len(columns)])), shape=(1, width), dtype=np.float32)

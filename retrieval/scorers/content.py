@@ -93,7 +93,7 @@ class ContentScorer(ColumnScorer):
         self._take([*self.items, *new], counts)
 
     def _score(self, columns: Columns, weights: Weights) -> Scores:
-        return self._vectors @ (weights @ self._vectors[columns])
+        return np.asarray(self._vectors @ (weights @ self._vectors[columns]), np.float32)
 
     def _parts(self, columns: Columns, weights: Weights, target: int) -> Weights:
         return weights * (self._vectors[columns] @ self._vectors[target])

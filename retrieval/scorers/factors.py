@@ -9,8 +9,10 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
+from importlib import import_module
 from importlib.util import find_spec
-from typing import Any, ClassVar, cast
+from typing import Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
@@ -22,6 +24,7 @@ from scipy.special import expit
 
 from vouchrec.retrieval.scorers.base import Columns, ColumnScorer, Scores, Weights, expect
 from vouchrec.retrieval.scorers.files import Json, Tensors
+from vouchrec.retrieval.scorers.sparse import sizes
 
 __all__ = ["Bpr", "Ials", "Svd", "implicit_installed"]
 
@@ -55,18 +58,18 @@ class Svd(ColumnScorer):
 
     def _learn(self, x: sp.csr_matrix, sequences: Sequence[Columns]) -> None:
         del sequences
-        size = min(self.factors, min(x.shape) - 1)
+        size = min(self.factors, min(sizes(x)) - 1)
         if size < 1:
-            self._vectors = np.zeros((x.shape[1], 1), np.float32)
+            self._vectors = np.zeros((sizes(x)[1], 1), np.float32)
             return
         norms = np.sqrt(np.asarray(x.multiply(x).sum(axis=0), np.float64)).ravel()
         scaled = sp.csr_matrix(x @ sp.diags_array(norms ** (self.scaling - 1.0)), dtype=np.float64)
-        start = np.random.default_rng(self.seed).standard_normal(min(x.shape))
+        start = np.random.default_rng(self.seed).standard_normal(min(sizes(x)))
         _, _, right = svds(scaled, k=size, v0=start)
         self._vectors = np.ascontiguousarray(np.asarray(right).T, np.float32)
 
     def _score(self, columns: Columns, weights: Weights) -> Scores:
-        return self._vectors @ (weights @ self._vectors[columns])
+        return np.asarray(self._vectors @ (weights @ self._vectors[columns]), np.float32)
 
     def _parts(self, columns: Columns, weights: Weights, target: int) -> Weights:
         return weights * (self._vectors[columns] @ self._vectors[target])
@@ -119,10 +122,10 @@ class Ials(ColumnScorer):
         del sequences
         confidence = x.copy()
         confidence.data = (1.0 + self.alpha * confidence.data).astype(np.float32)
-        vectors = np.zeros((x.shape[1], self.factors), np.float32)
+        vectors = np.zeros((sizes(x)[1], self.factors), np.float32)
         if x.nnz:
             with _implicit() as library:
-                model = library.cpu.als.AlternatingLeastSquares(
+                model = library.als(
                     factors=self.factors, regularization=self.l2, iterations=self.iterations, random_state=self.seed
                 )
                 model.fit(confidence, show_progress=False)
@@ -195,10 +198,10 @@ class Bpr(ColumnScorer):
 
     def _learn(self, x: sp.csr_matrix, sequences: Sequence[Columns]) -> None:
         del sequences
-        found = np.zeros((x.shape[1], self.factors + 1), np.float32)
+        found = np.zeros((sizes(x)[1], self.factors + 1), np.float32)
         if x.nnz:
             with _implicit() as library:
-                model = library.cpu.bpr.BayesianPersonalizedRanking(
+                model = library.bpr(
                     factors=self.factors,
                     learning_rate=self.learning_rate,
                     regularization=self.l2,
@@ -247,17 +250,25 @@ def implicit_installed() -> bool:
     return find_spec("implicit") is not None
 
 
+@dataclass(frozen=True, slots=True)
+class _Library:
+    """The two classes of the library, which has no types of its own."""
+
+    als: Any
+    bpr: Any
+
+
 @contextmanager
-def _implicit() -> Iterator[Any]:
+def _implicit() -> Iterator[_Library]:
     """Give the library, with BLAS held to one thread: its own threads do the work, and it warns otherwise."""
     from threadpoolctl import threadpool_limits
 
     with threadpool_limits(limits=1, user_api="blas"):
         logging.getLogger("implicit").setLevel(logging.WARNING)
-        import implicit.cpu.als
-        import implicit.cpu.bpr
-
-        yield cast("Any", implicit)
+        yield _Library(
+            import_module("implicit.cpu.als").AlternatingLeastSquares,
+            import_module("implicit.cpu.bpr").BayesianPersonalizedRanking,
+        )
 
 
 def _matrix(found: npt.NDArray[np.generic], n_items: int) -> Factors:

@@ -13,17 +13,9 @@ import numpy as np
 import numpy.typing as npt
 import scipy.sparse as sp
 
-from vouchrec.retrieval.scorers.base import (
-    Columns,
-    ColumnScorer,
-    Scores,
-    Weights,
-    csr_tensors,
-    expect,
-    sparse_row,
-    tensors_csr,
-)
+from vouchrec.retrieval.scorers.base import Columns, ColumnScorer, Scores, Weights, expect
 from vouchrec.retrieval.scorers.files import Json, Tensors
+from vouchrec.retrieval.scorers.sparse import csr_tensors, sizes, sparse_row, tensors_csr, to_dense
 
 __all__ = ["ItemKnn", "UserKnn"]
 
@@ -60,8 +52,7 @@ class ItemKnn(ColumnScorer):
         self._likeness = top_cosines(weighted, self.neighbours, self.shrinkage)
 
     def _score(self, columns: Columns, weights: Weights) -> Scores:
-        row = sparse_row(columns, weights, len(self.items)) @ self._likeness
-        return np.asarray(row.toarray(), np.float32).ravel()
+        return to_dense(sparse_row(columns, weights, len(self.items)) @ self._likeness).ravel()
 
     def _parts(self, columns: Columns, weights: Weights, target: int) -> Weights:
         return weights * np.asarray(self._likeness[columns, [target] * len(columns)], np.float32).ravel()
@@ -71,7 +62,7 @@ class ItemKnn(ColumnScorer):
 
     def _restore(self, tensors: Tensors) -> None:
         self._likeness = tensors_csr("likeness", tensors, len(self.items))
-        expect(self._likeness.shape[0] == len(self.items), "the likenesses are of other items")
+        expect(sizes(self._likeness)[0] == len(self.items), "the likenesses are of other items")
 
 
 class UserKnn(ColumnScorer):
@@ -107,7 +98,7 @@ class UserKnn(ColumnScorer):
     def _derive(self) -> None:
         """Compute what follows from the people: item weights squared, norms, and the matrix by item."""
         x = self._people
-        idf = _idf(sp.csr_matrix(x.T)) if self.tf_idf else np.ones(x.shape[1], np.float32)
+        idf = _idf(sp.csr_matrix(x.T)) if self.tf_idf else np.ones(sizes(x)[1], np.float32)
         self._squared = (idf * idf).astype(np.float32)
         weighted = sp.csr_matrix(x @ sp.diags_array(idf), dtype=np.float32)
         self._norms = np.sqrt(np.asarray(weighted.multiply(weighted).sum(axis=1), np.float32)).ravel()
@@ -116,13 +107,13 @@ class UserKnn(ColumnScorer):
     def _nearest(self, columns: Columns, weights: Weights) -> tuple[npt.NDArray[np.int64], Weights]:
         """Return the most similar people and the denominators of their likenesses."""
         weighed = weights * self._squared[columns]
-        dots = np.asarray((sparse_row(columns, weighed, len(self.items)) @ self._by_item).toarray(), np.float32).ravel()
+        dots = to_dense(sparse_row(columns, weighed, len(self.items)) @ self._by_item).ravel()
         own = float(np.sqrt((weights * weighed).sum()))
         below = own * self._norms + np.float32(self.shrinkage)
         likeness = np.divide(dots, below, out=np.zeros_like(dots), where=below > 0)
         order = np.argsort(-likeness, kind="stable")[: self.neighbours]
         chosen = order[likeness[order] > 0]
-        return chosen, below[chosen]
+        return chosen, below[chosen].astype(np.float32)
 
     def _score(self, columns: Columns, weights: Weights) -> Scores:
         chosen, below = self._nearest(columns, weights)
@@ -133,7 +124,7 @@ class UserKnn(ColumnScorer):
     def _parts(self, columns: Columns, weights: Weights, target: int) -> Weights:
         chosen, below = self._nearest(columns, weights)
         near = self._people[chosen]
-        liked = np.asarray(near[:, [target]].toarray(), np.float32).ravel() / below
+        liked = to_dense(near[:, [target]]).ravel() / below
         return weights * self._squared[columns] * np.asarray(near[:, columns].T @ liked, np.float32)
 
     def _tensors(self) -> Tensors:
@@ -159,7 +150,7 @@ def top_cosines(x: sp.csr_matrix, neighbours: int, shrinkage: float) -> sp.csr_m
     kept: list[sp.csr_matrix] = []
     for start in range(0, n, _BLOCK):
         stop = min(start + _BLOCK, n)
-        dense = np.asarray((rows[start:stop] @ columns).toarray(), np.float32)
+        dense = to_dense(rows[start:stop] @ columns)
         dense[np.arange(stop - start), np.arange(start, stop)] = 0.0
         below = norms[start:stop, None] * norms[None, :] + np.float32(shrinkage)
         np.divide(dense, below, out=dense, where=below > 0)
@@ -186,4 +177,4 @@ def _largest(dense: npt.NDArray[np.float32], n: int) -> sp.csr_matrix:
 def _idf(x: sp.csr_matrix) -> npt.NDArray[np.float32]:
     """Return the weight of each row: log((1 + columns) / (1 + own entries)) + 1."""
     own = np.asarray(x.getnnz(axis=1), np.float32)
-    return (np.log((1 + x.shape[1]) / (1 + own)) + 1).astype(np.float32)
+    return (np.log((1 + sizes(x)[1]) / (1 + own)) + 1).astype(np.float32)

@@ -11,7 +11,7 @@ vectors, each divided by the roots of both degrees. That is linear in the items,
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import ClassVar, cast
+from typing import ClassVar
 
 import numpy as np
 import numpy.typing as npt
@@ -23,6 +23,7 @@ from torch.nn import functional
 from vouchrec.retrieval.scorers.base import Columns, ColumnScorer, Scores, Weights, expect
 from vouchrec.retrieval.scorers.files import Json, Tensors
 from vouchrec.retrieval.scorers.neural import epochs, seeded
+from vouchrec.retrieval.scorers.sparse import sizes
 
 __all__ = ["LightGcn"]
 
@@ -69,7 +70,7 @@ class LightGcn(ColumnScorer):
 
     def _learn(self, x: sp.csr_matrix, sequences: Sequence[Columns]) -> None:
         del sequences
-        n_people, n_items = x.shape
+        n_people, n_items = sizes(x)
         if not x.nnz:
             self._sources = self._targets = np.zeros((n_items, self.width), np.float32)
             return
@@ -96,7 +97,7 @@ class LightGcn(ColumnScorer):
 
     def _train(self, first: nn.Parameter, graph: Tensor, x: sp.csr_matrix) -> None:
         rows, columns = (torch.from_numpy(np.asarray(part, np.int64)) for part in x.nonzero())
-        n_people, n_items = x.shape
+        n_people, n_items = sizes(x)
         adam = torch.optim.Adam([first], lr=self.learning_rate)
         for _ in epochs(self.epochs, self.kind, quiet=n_people < 200):
             for chosen in torch.randperm(len(rows)).split(self.batch):
@@ -107,7 +108,7 @@ class LightGcn(ColumnScorer):
                 touched = torch.cat([first[people], first[n_people + liked]])
                 loss = loss + self.l2 * touched.square().sum(1).mean()
                 adam.zero_grad()
-                cast("Tensor", loss).backward()
+                loss.backward()
                 adam.step()
 
     def _loss(self, people: Tensor, liked: Tensor, others: Tensor, ids: Tensor, sampled: Tensor) -> Tensor:
@@ -117,7 +118,7 @@ class LightGcn(ColumnScorer):
         return functional.cross_entropy(logits, torch.zeros(len(logits), dtype=torch.int64))
 
     def _score(self, columns: Columns, weights: Weights) -> Scores:
-        return self._targets @ (_shared(weights) @ self._sources[columns])
+        return np.asarray(self._targets @ (_shared(weights) @ self._sources[columns]), np.float32)
 
     def _parts(self, columns: Columns, weights: Weights, target: int) -> Weights:
         return _shared(weights) * (self._sources[columns] @ self._targets[target])
@@ -142,8 +143,8 @@ def _graph(x: sp.csr_matrix) -> tuple[Tensor, npt.NDArray[np.float64]]:
     of_items = np.asarray(x.sum(axis=0), np.float64).ravel()
     cells = sp.coo_matrix(x)
     values = cells.data / np.sqrt(of_people[cells.row] * of_items[cells.col])
-    rows, columns = cells.row.astype(np.int64), cells.col.astype(np.int64) + x.shape[0]
+    rows, columns = cells.row.astype(np.int64), cells.col.astype(np.int64) + sizes(x)[0]
     places = torch.from_numpy(np.stack([np.concatenate([rows, columns]), np.concatenate([columns, rows])]))
     both = torch.from_numpy(np.concatenate([values, values]).astype(np.float32))
-    size = sum(x.shape)
+    size = sum(sizes(x))
     return torch.sparse_coo_tensor(places, both, (size, size), check_invariants=False).coalesce(), of_items

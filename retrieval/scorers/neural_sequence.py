@@ -114,14 +114,14 @@ class _Sequential(NeuralScorer):
         self,
         width: int = 64,
         layers: int = 2,
-        dropout: float = 0.2,
+        dropout: float = 0.4,
         length: int = 100,
         loss: str = "softmax",
         negatives: int = 128,
         calibration: float = 0.75,
-        epochs: int = 30,
+        epochs: int = 25,
         learning_rate: float = 1e-3,
-        batch: int = 64,
+        batch: int = 16,
         seed: int = 0,
     ) -> None:
         super().__init__()

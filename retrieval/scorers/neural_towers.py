@@ -23,6 +23,7 @@ from vouchrec.retrieval.scorers.base import Columns, Weights, expect
 from vouchrec.retrieval.scorers.content import ItemContents
 from vouchrec.retrieval.scorers.files import Json, Tensors
 from vouchrec.retrieval.scorers.neural import NeuralScorer, centred, epochs, seeded, state_arrays, take_state
+from vouchrec.retrieval.scorers.sparse import sizes, to_dense
 from vouchrec.retrieval.types import Embeddings
 
 __all__ = ["TwoTower"]
@@ -100,7 +101,7 @@ class TwoTower(NeuralScorer):
         with seeded(self.seed):
             net = _Towers(len(self.items), texts.shape[1], self.width, self.dropout)
             rows = sp.csr_matrix(x[np.flatnonzero(x.getnnz(axis=1) > 1)])
-            if rows.shape[0]:
+            if sizes(rows)[0]:
                 self._train(net, rows, texts, known)
         self._net = net.eval()
         with torch.inference_mode():
@@ -109,9 +110,9 @@ class TwoTower(NeuralScorer):
     def _train(self, net: _Towers, x: sp.csr_matrix, texts: Tensor, known: Tensor) -> None:
         adam = torch.optim.Adam(net.parameters(), lr=self.learning_rate)
         net.train()
-        for _ in epochs(self.epochs, self.kind, quiet=x.shape[0] < 200):
-            for chosen in torch.randperm(x.shape[0]).split(self.batch):
-                liked = torch.from_numpy(np.asarray(x[chosen.numpy()].toarray(), np.float32))
+        for _ in epochs(self.epochs, self.kind, quiet=sizes(x)[0] < 200):
+            for chosen in torch.randperm(sizes(x)[0]).split(self.batch):
+                liked = torch.from_numpy(to_dense(x[chosen.numpy()]))
                 shown = (torch.rand_like(liked) < 0.5) & (liked > 0)
                 wanted = (liked > 0) & ~shown
                 items = net.items(texts, known * (torch.rand_like(known) >= self.hidden))

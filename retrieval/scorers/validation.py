@@ -10,7 +10,7 @@ from __future__ import annotations
 import resource
 import sys
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, TypeAlias
@@ -22,6 +22,7 @@ import scipy.sparse as sp
 from vouchrec.retrieval.collaborative import CollaborativeScorer
 from vouchrec.retrieval.interactions import InteractionMatrix
 from vouchrec.retrieval.ranking import ndcg
+from vouchrec.retrieval.scorers.sparse import to_dense
 from vouchrec.retrieval.types import ItemId
 
 __all__ = ["HeldOut", "Holdout", "Measured", "hold_out", "interval", "measure", "top_k"]
@@ -105,7 +106,7 @@ def _cut(length: int, how: Holdout) -> int:
 
 
 def _history(interactions: InteractionMatrix, row: int, columns: npt.NDArray[np.int64]) -> dict[ItemId, float]:
-    weights = np.asarray(interactions.matrix[row].toarray(), np.float32).ravel()
+    weights = to_dense(interactions.matrix[[row]]).ravel()
     return {interactions.items[i]: float(weights[i]) for i in columns}
 
 
@@ -146,7 +147,7 @@ def measure(scorer: CollaborativeScorer, held: HeldOut, *, k: int = K) -> Measur
 
 def top_k(
     scorer: CollaborativeScorer, histories: Iterable[Mapping[ItemId, float]], items: Sequence[ItemId], k: int
-) -> Iterable[list[ItemId]]:
+) -> Iterator[list[ItemId]]:
     """Yield each history's k best items, best first, the history left out; equal scores keep the order of `items`.
 
     Items that the scorer has no column for score 0.
@@ -158,7 +159,7 @@ def top_k(
         scores = np.zeros(len(items), np.float32)
         scores[rows] = scorer.score(history)[columns]
         scores[[row[item] for item in history if item in row]] = -np.inf
-        yield [items[i] for i in _best(scores, k) if scores[i] > -np.inf]
+        yield [items[int(i)] for i in _best(scores, k) if scores[i] > -np.inf]
 
 
 def _best(scores: npt.NDArray[np.float32], k: int) -> npt.NDArray[np.int64]:
