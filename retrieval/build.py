@@ -81,11 +81,11 @@ def init_workspace(
         ModelError: The embedder or the earlier scorer can't be loaded; nothing was written.
         WorkspaceError: The folder holds a damaged or newer workspace, or can't be written.
     """
-    known, rows = _read_items(items, load_domain(domain) if domain else None, progress)
-    events, unknown = _read_events(interactions, {item.id for item in rows}, progress) if interactions else ([], 0)
     settings = _settled(folder, settings)
     check_choice(settings.scorer)
     check_fittable(settings.scorer)
+    known, rows = _read_items(items, load_domain(domain) if domain else None, progress)
+    events, unknown = _read_events(interactions, {item.id for item in rows}, progress) if interactions else ([], 0)
     encoder = embedder or SentenceEmbedder(settings.embedder)
     scorer = None if interactions else load_scorer(folder)
     with _building(folder):

@@ -147,6 +147,17 @@ def test_what_is_light_loads_nothing_heavy() -> None:
     assert done.stdout.strip() == ""
 
 
+def test_torch_and_implicit_come_with_the_scorer_that_needs_them() -> None:
+    code = (
+        "import sys, vouchrec.retrieval.scorers.registry, vouchrec.retrieval.scorers.select\n"
+        "from vouchrec.retrieval.scorers.registry import SCORERS, make_scorer\n"
+        "[make_scorer(name) for name, kind in SCORERS.items() if not (kind.contents or kind.library or kind.neural)]\n"
+        "print(*[name for name in ('torch', 'implicit', 'sklearn') if name in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120, check=True)
+    assert done.stdout.strip() == ""
+
+
 @pytest.mark.parametrize("folder", ["retrieval", "agent"])
 def test_public_names_are_there(folder: str) -> None:
     package = importlib.import_module(f"vouchrec.{folder}")
