@@ -54,7 +54,7 @@ SETTINGS: Mapping[str, Mapping[str, dict[str, Json]]] = {
     },
 }
 """By data set and scorer, as chosen on the validation targets."""
-BLEND = {"sasrec": 1.0, "ease": 0.5}
+BLEND = {"sasrec": 1.0, "ease": 0.25}
 """Weights of the blend, as chosen on the validation targets."""
 
 
