@@ -216,7 +216,7 @@ class Workspace:
         if matrix.matrix.nnz >= LEAST_INTERACTIONS and len(matrix.users) >= LEAST_USERS:
             contents = self._contents()
             choice = choose(scorer, matrix, contents=contents, progress=progress)
-            unfitted = registry.make_scorer(choice.name, choice.settings, contents=contents)
+            unfitted = choice.candidate.make(contents)
             unfitted.fit(matrix)
             made = folder.with_name(f"{folder.name}.new")
             shutil.rmtree(made, ignore_errors=True)

@@ -101,7 +101,7 @@ class Ials(ColumnScorer):
     kind: ClassVar[str] = "ials"
 
     def __init__(
-        self, factors: int = 64, l2: float = 10.0, alpha: float = 10.0, iterations: int = 15, seed: int = 0
+        self, factors: int = 64, l2: float = 30.0, alpha: float = 10.0, iterations: int = 15, seed: int = 0
     ) -> None:
         super().__init__()
         self.factors, self.l2, self.alpha, self.iterations, self.seed = factors, l2, alpha, iterations, seed

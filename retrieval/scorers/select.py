@@ -1,24 +1,27 @@
 """The choice of a scorer by validation on the data at hand: what `vouch init` does.
 
 Which candidates are tried depends on the size of the data, so that the default stays fast; `all` tries everything that can
-be fitted here. The best exact scorer wins, unless an inexact one is better beyond chance: reasons cite contributions, and
-exact ones are worth more than a difference that might be noise.
+be fitted here. The two best exact scorers of different kinds are also tried as one, the mean of their scores. The best exact
+scorer wins, unless an inexact one is better beyond chance: reasons cite contributions, and exact ones are worth more than
+a difference that might be noise.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
+from typing import TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 from tqdm import tqdm
 
-from vouchrec.retrieval.collaborative import EASE_LIMIT
+from vouchrec.retrieval.collaborative import EASE_LIMIT, CollaborativeScorer
 from vouchrec.retrieval.errors import ConfigError, ModelError
 from vouchrec.retrieval.interactions import InteractionMatrix
+from vouchrec.retrieval.scorers.blend import BlendScorer
 from vouchrec.retrieval.scorers.content import ItemContents
 from vouchrec.retrieval.scorers.files import Json
 from vouchrec.retrieval.scorers.registry import SCORERS, available, check_name, default_settings, make_scorer
@@ -29,6 +32,8 @@ __all__ = ["AUTO", "EVERYTHING", "Candidate", "Choice", "Trial", "candidates", "
 AUTO, EVERYTHING = "auto", "all"
 """Names that stand for a choice among several scorers."""
 _LINE = "popularity"
+Values: TypeAlias = npt.NDArray[np.float64]
+"""(n_cases,) NDCG@10 by case."""
 LEAST_HELD_OUT = 50
 """Held-out histories below which nothing is compared: the interval would be wider than any difference."""
 TUNED_ITEMS = 5_000
@@ -42,18 +47,28 @@ class Candidate:
     """A scorer to try.
 
     Attributes:
-        name: A key of the registry.
+        name: A key of the registry, or `blend`.
         settings: Arguments of its class.
+        parts: Of a blend, the scorers whose mean it is.
     """
 
     name: str
     settings: Mapping[str, Json] = field(default_factory=dict[str, Json])
+    parts: tuple[Candidate, ...] = ()
 
     @property
     def label(self) -> str:
         """Name and settings for a table."""
+        if self.parts:
+            return " + ".join(part.label for part in self.parts)
         said = ", ".join(f"{key} {_short(value)}" for key, value in self.settings.items())
         return f"{self.name} ({said})" if said else self.name
+
+    def make(self, contents: ItemContents | None) -> CollaborativeScorer:
+        """Return an unfitted scorer."""
+        if self.parts:
+            return BlendScorer([part.make(contents) for part in self.parts], [1 / len(self.parts)] * len(self.parts))
+        return make_scorer(self.name, self.settings, contents=contents)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,15 +76,14 @@ class Trial:
     """One row of the table.
 
     Attributes:
-        name, settings: The candidate.
+        candidate: What was tried.
         exact: Whether its contributions sum to the score.
         ndcg, low, high: NDCG@10 over the held-out histories with its 95% bootstrap interval.
         fit_s, score_ms, peak_mb: Seconds to fit, milliseconds per history, megabytes at most.
         failed: Why it could not be fitted; empty when it could.
     """
 
-    name: str
-    settings: Mapping[str, Json]
+    candidate: Candidate
     exact: bool
     ndcg: float = 0.0
     low: float = 0.0
@@ -80,9 +94,14 @@ class Trial:
     failed: str = ""
 
     @property
+    def name(self) -> str:
+        """Name of the candidate."""
+        return self.candidate.name
+
+    @property
     def label(self) -> str:
         """Name and settings for a table."""
-        return Candidate(self.name, self.settings).label
+        return self.candidate.label
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +109,7 @@ class Choice:
     """Which scorer to fit, and why.
 
     Attributes:
-        name, settings: The scorer.
+        candidate: The scorer.
         asked: What was asked for: `auto`, `all` or a name.
         how: What was held out; None where nothing was compared.
         cases: Held-out histories.
@@ -98,17 +117,21 @@ class Choice:
         trials: All that was tried.
     """
 
-    name: str
-    settings: Mapping[str, Json]
+    candidate: Candidate
     asked: str
     how: Holdout | None
     cases: int
     reason: str
     trials: tuple[Trial, ...] = ()
 
+    @property
+    def name(self) -> str:
+        """Name of the scorer."""
+        return self.candidate.name
+
     def lines(self) -> list[str]:
         """Return the table and the choice as lines of text."""
-        label = Candidate(self.name, self.settings).label
+        label = self.candidate.label
         if not self.trials:
             return [f"Collaborative scorer: {label}. {self.reason}"]
         held = "people" if self.how == "people" else "last interactions"
@@ -158,9 +181,9 @@ def candidates(asked: str, interactions: InteractionMatrix, *, contents: bool) -
     """Return what is tried.
 
     `auto`: up to `TUNED_ITEMS` items EASE at several strengths, item-kNN plain and with shrinkage, user-kNN up to
-    `USER_KNN_PEOPLE` people, and popularity as the line to beat; up to `EASE_LIMIT` items EASE at one strength, item-kNN
-    and popularity; above, item-kNN, iALS (where `implicit` is installed, else SVD) and popularity. `all`: everything that
-    can be fitted here, the neural ones too.
+    `USER_KNN_PEOPLE` people, iALS where `implicit` is installed, and popularity as the line to beat. Up to `EASE_LIMIT`
+    items EASE at one strength, item-kNN and popularity. Above, item-kNN, iALS (else SVD) and popularity. `all`:
+    everything that can be fitted here, the neural ones too.
 
     Args:
         asked: `auto` or `all`.
@@ -178,6 +201,8 @@ def candidates(asked: str, interactions: InteractionMatrix, *, contents: bool) -
     names = ["popularity", "ease", "itemknn"]
     if few and len(interactions.users) <= USER_KNN_PEOPLE:
         names.append("userknn")
+    if few and "ials" in available(contents=contents):
+        names.append("ials")
     return [found for name in names for found in _variants(name, interactions, items)]
 
 
@@ -215,46 +240,67 @@ def choose(
     """
     check_choice(asked)
     if asked not in (AUTO, EVERYTHING):
-        return Choice(asked, default_settings(asked, interactions), asked, None, 0, "As asked; nothing was compared.")
+        named = Candidate(asked, default_settings(asked, interactions))
+        return Choice(named, asked, None, 0, "As asked; nothing was compared.")
     held = hold_out(interactions, seed=seed)
     if len(held.histories) < LEAST_HELD_OUT:
         reason = f"Fewer than {LEAST_HELD_OUT} histories to compare on: the default."
-        return Choice("ease", default_settings("ease", interactions), asked, None, len(held.histories), reason)
+        usual = Candidate("ease", default_settings("ease", interactions))
+        return Choice(usual, asked, None, len(held.histories), reason)
     tried = candidates(asked, interactions, contents=contents is not None)
-    results: list[tuple[Trial, npt.NDArray[np.float64]]] = []
-    with tqdm(total=len(tried), desc="comparing scorers", unit="scorer", disable=not progress, leave=False) as bar:
+    comparison = _Comparison(held, contents)
+    with tqdm(total=len(tried) + 1, desc="comparing scorers", unit="scorer", disable=not progress, leave=False) as bar:
         for candidate in tried:
             bar.set_postfix_str(candidate.label)
-            results.append(_try(candidate, held, contents))
+            comparison.add(candidate)
             bar.update()
-    best, reason = _winner(results)
-    trials = tuple(trial for trial, _ in results)
-    return Choice(best.name, best.settings, asked, held.how, len(held.histories), reason, trials)
+        comparison.add_blend()
+        bar.update()
+    best, reason = _winner(comparison.results)
+    trials = tuple(trial for trial, _ in comparison.results)
+    return Choice(best.candidate, asked, held.how, len(held.histories), reason, trials)
 
 
-def _try(candidate: Candidate, held: HeldOut, contents: ItemContents | None) -> tuple[Trial, npt.NDArray[np.float64]]:
-    try:
-        scorer = make_scorer(candidate.name, candidate.settings, contents=contents)
-        found: Measured = measure(scorer, held)
-    except ModelError as error:
-        failed = Trial(candidate.name, candidate.settings, exact=False, failed=error.message)
-        return failed, np.zeros(len(held.histories))
-    low, high = interval(found.ndcg)
-    trial = Trial(
-        candidate.name,
-        candidate.settings,
-        SCORERS[candidate.name].exact,
-        float(found.ndcg.mean()),
-        low,
-        high,
-        found.fit_s,
-        found.score_ms,
-        found.peak_mb,
-    )
-    return trial, found.ndcg
+class _Comparison:
+    """Candidates measured on the same histories; the best exact one of each kind is kept fitted for a blend."""
+
+    def __init__(self, held: HeldOut, contents: ItemContents | None) -> None:
+        self._held, self._contents = held, contents
+        self._kept: dict[str, tuple[Trial, CollaborativeScorer]] = {}
+        self.results: list[tuple[Trial, Values]] = []
+
+    def add(self, candidate: Candidate) -> None:
+        """Fit and measure a candidate; one that can't be fitted gets a row that says so."""
+        try:
+            scorer = candidate.make(self._contents)
+            found = measure(scorer, self._held)
+        except ModelError as error:
+            failed = Trial(candidate, exact=False, failed=error.message)
+            self.results.append((failed, np.zeros(len(self._held.histories))))
+            return
+        trial = self._record(candidate, found, SCORERS[candidate.name].exact)
+        best = self._kept.get(candidate.name)
+        if trial.exact and (best is None or trial.ndcg > best[0].ndcg):
+            self._kept[candidate.name] = (trial, scorer)
+
+    def add_blend(self) -> None:
+        """Measure the mean of the two best kinds."""
+        ranked = sorted(self._kept.values(), key=lambda pair: -pair[0].ndcg)[:2]
+        if len(ranked) == 2:
+            blend = BlendScorer.of_fitted([scorer for _, scorer in ranked], [0.5, 0.5])
+            found = measure(blend, self._held, fit=False)
+            fitted = replace(found, fit_s=sum(t.fit_s for t, _ in ranked), peak_mb=max(t.peak_mb for t, _ in ranked))
+            self._record(Candidate("blend", {}, tuple(trial.candidate for trial, _ in ranked)), fitted, exact=True)
+
+    def _record(self, candidate: Candidate, found: Measured, exact: bool) -> Trial:
+        low, high = interval(found.ndcg)
+        mean = float(found.ndcg.mean())
+        trial = Trial(candidate, exact, mean, low, high, found.fit_s, found.score_ms, found.peak_mb)
+        self.results.append((trial, found.ndcg))
+        return trial
 
 
-def _winner(results: Sequence[tuple[Trial, npt.NDArray[np.float64]]]) -> tuple[Trial, str]:
+def _winner(results: Sequence[tuple[Trial, Values]]) -> tuple[Trial, str]:
     """Return the best exact scorer, or an inexact one that is above it beyond chance.
 
     Popularity is only the line to beat: it knows no history, and the blend of sources has it anyway.

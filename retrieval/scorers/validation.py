@@ -128,15 +128,22 @@ def _without_last(
     return InteractionMatrix(matrix, interactions.users, interactions.items, interactions.explicit, known)
 
 
-def measure(scorer: CollaborativeScorer, held: HeldOut, *, k: int = K) -> Measured:
+def measure(scorer: CollaborativeScorer, held: HeldOut, *, k: int = K, fit: bool = True) -> Measured:
     """Fit a scorer and measure it on the held-out histories, all items of the catalogue ranked.
+
+    Args:
+        scorer: Any.
+        held: What to learn from and to complete.
+        k: Length of the list that counts.
+        fit: False for a scorer that is fitted on `held.train` already.
 
     Raises:
         ModelError: It can't be fitted.
     """
     memory = _Memory()
     started = time.perf_counter()
-    scorer.fit(held.train)
+    if fit:
+        scorer.fit(held.train)
     fitted = time.perf_counter()
     lists = list(top_k(scorer, held.histories, held.train.items, k))
     done = time.perf_counter()

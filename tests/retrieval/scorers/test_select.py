@@ -12,6 +12,7 @@ import scipy.sparse as sp
 from vouchrec.retrieval.errors import ConfigError
 from vouchrec.retrieval.interactions import InteractionMatrix, to_matrix
 from vouchrec.retrieval.scorers import select
+from vouchrec.retrieval.scorers.factors import implicit_installed
 from vouchrec.retrieval.scorers.neighbours import ItemKnn
 from vouchrec.retrieval.scorers.select import Trial, candidates, choose
 from vouchrec.retrieval.scorers.validation import hold_out, interval, measure, top_k
@@ -104,7 +105,8 @@ def test_the_interval_holds_the_mean_and_narrows():
 def test_auto_tries_what_suits_the_size(monkeypatch: pytest.MonkeyPatch):
     known = people(60)
     names = [c.name for c in candidates("auto", known, contents=True)]
-    assert names == ["popularity", *["ease"] * 5, "itemknn", "itemknn", "userknn"]
+    usual = ["popularity", *["ease"] * 5, "itemknn", "itemknn", "userknn"]
+    assert names == [*usual, *(["ials"] if implicit_installed() else [])]
     monkeypatch.setattr(select, "TUNED_ITEMS", 10)
     assert [c.name for c in candidates("auto", known, contents=True)] == ["popularity", "ease", "itemknn"]
     monkeypatch.setattr(select, "EASE_LIMIT", 10)
@@ -128,17 +130,30 @@ def test_few_people_get_the_default():
 
 def test_the_best_is_chosen_and_every_trial_is_in_the_table():
     choice = choose("auto", people(90))
-    assert len(choice.trials) == 9
+    assert [trial.name for trial in choice.trials[:9]] == ["popularity", *["ease"] * 5, "itemknn", "itemknn", "userknn"]
     best = max((t for t in choice.trials if t.exact), key=lambda t: t.ndcg)
-    assert (choice.name, choice.settings) == (best.name, best.settings)
+    assert choice.candidate == best.candidate
     text = "\n".join(choice.lines())
     assert all(trial.label in text for trial in choice.trials)
     assert f"{best.ndcg:.4f}" in text
 
 
+def test_the_two_best_kinds_are_tried_as_one():
+    choice = choose("auto", people(90))
+    blend = choice.trials[-1]
+    assert blend.name == "blend"
+    assert blend.exact
+    singles = [t for t in choice.trials[:-1] if t.exact]
+    best = max(singles, key=lambda t: t.ndcg)
+    assert blend.candidate.parts[0] == best.candidate
+    assert blend.candidate.parts[1].name != best.name
+    again = measure(blend.candidate.make(None), hold_out(people(90)))
+    assert again.ndcg.mean() == pytest.approx(blend.ndcg)
+
+
 def trial(name: str, value: float, *, exact: bool = True, spread: float = 0.0) -> tuple[Trial, np.ndarray]:
     values = value + spread * np.random.default_rng(len(name)).standard_normal(200)
-    return Trial(name, {}, exact, float(values.mean())), values
+    return Trial(select.Candidate(name), exact, float(values.mean())), values
 
 
 def test_an_inexact_scorer_wins_only_beyond_chance():
@@ -218,6 +233,20 @@ def test_a_workspace_keeps_the_scorer_that_was_asked_for(make, tmp_path: Path, n
         assert parts == pytest.approx(one.scores["collaborative"], abs=1e-5)
     again, _ = make(None)
     assert again.choice.name == name
+
+
+def test_a_workspace_keeps_a_blend(make, monkeypatch: pytest.MonkeyPatch):
+    from vouchrec.retrieval.pipeline import recommend
+    from vouchrec.retrieval.types import Profile, Query
+
+    parts = (select.Candidate("ease", {"l2": 50.0}), select.Candidate("userknn"))
+    mixed = select.Choice(select.Candidate("blend", {}, parts), "auto", "last", 60, "The best.")
+    monkeypatch.setattr("vouchrec.retrieval.workspace.choose", lambda *a, **k: mixed)
+    _, workspace = make("auto")
+    assert workspace.scorer.kind == "blend"
+    for one in recommend(workspace, Query(n=3), Profile({"alien-1979": 1.0, "heat-1995": 0.5})):
+        parts_sum = sum(part.value for part in one.evidence.contributions)
+        assert parts_sum == pytest.approx(one.scores["collaborative"], abs=1e-5)
 
 
 def test_a_new_item_gets_a_collaborative_score_where_contents_count(make):
