@@ -35,6 +35,8 @@ NUMBERS = (
     "retrieval/likeness.py",
     "retrieval/index.py",
     "retrieval/collaborative.py",
+    "retrieval/scorers/select.py",
+    "retrieval/scorers/validation.py",
     "retrieval/interactions.py",
     "retrieval/catalogue.py",
     "agent/link.py",

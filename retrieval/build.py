@@ -25,6 +25,8 @@ from vouchrec.retrieval.errors import DataFileError, WorkspaceError
 from vouchrec.retrieval.index import IndexState
 from vouchrec.retrieval.interactions import read_interactions
 from vouchrec.retrieval.locks import exclusive
+from vouchrec.retrieval.scorers.registry import check_fittable
+from vouchrec.retrieval.scorers.select import Choice, check_choice
 from vouchrec.retrieval.store import Store
 from vouchrec.retrieval.types import Interaction, Item
 from vouchrec.retrieval.workspace import (
@@ -47,6 +49,7 @@ class InitReport:
     Attributes:
         unknown_items: Interactions left out because the catalogue lacks their item.
         fitted: True when a collaborative scorer was fitted.
+        choice: Which scorer was fitted now, and the table that it was chosen by; None when none was.
     """
 
     items: int
@@ -54,6 +57,7 @@ class InitReport:
     unknown_items: int
     fitted: bool
     index: IndexState
+    choice: Choice | None = None
 
 
 def init_workspace(
@@ -77,9 +81,11 @@ def init_workspace(
         ModelError: The embedder or the earlier scorer can't be loaded; nothing was written.
         WorkspaceError: The folder holds a damaged or newer workspace, or can't be written.
     """
+    settings = _settled(folder, settings)
+    check_choice(settings.scorer)
+    check_fittable(settings.scorer)
     known, rows = _read_items(items, load_domain(domain) if domain else None, progress)
     events, unknown = _read_events(interactions, {item.id for item in rows}, progress) if interactions else ([], 0)
-    settings = _settled(folder, settings)
     encoder = embedder or SentenceEmbedder(settings.embedder)
     scorer = None if interactions else load_scorer(folder)
     with _building(folder):
@@ -88,12 +94,13 @@ def init_workspace(
             imported = _bar(events, "storing interactions", progress) if interactions else None
             store.replace_content(_bar(rows, "storing items", progress), _as_json(known), imported)
             workspace = Workspace(folder, store, known, encoder, scorer=scorer, progress=progress)
-            fitted = workspace.fit() if interactions else scorer is not None
+            choice = workspace.fit(settings.scorer, progress=progress) if interactions else None
+            fitted = workspace.scorer is not None
             workspace.close()
         finally:
             store.close()
         write_settings(folder, settings)
-    return InitReport(len(rows), len(events), unknown, fitted, workspace.index_state)
+    return InitReport(len(rows), len(events), unknown, fitted, workspace.index_state, choice)
 
 
 def _read_items(path: Path, declared: Domain | None, progress: bool) -> tuple[Domain, list[Item]]:

@@ -68,12 +68,14 @@ class Ease:
 
     Args:
         l2: Ridge strength lambda; larger for sparser data.
+        balance: Each person's row is divided by the number of its items to this power, 0 to 0.5, so that people with
+            long histories don't outvote the others; `l2` is brought to the same scale. 0 is plain EASE.
     """
 
     exact = True
 
-    def __init__(self, l2: float = 200.0) -> None:
-        self.l2 = l2
+    def __init__(self, l2: float = 200.0, balance: float = 0.0) -> None:
+        self.l2, self.balance = l2, balance
         self.items: tuple[ItemId, ...] = ()
         self._weights: npt.NDArray[np.float32] | None = None
         self._popularity: npt.NDArray[np.float32] = np.zeros(0, np.float32)
@@ -93,7 +95,8 @@ class Ease:
         if len(kept) > EASE_LIMIT:
             kept = np.sort(kept[np.argsort(-counts[kept], kind="stable")[:EASE_LIMIT]])
         x = sp.csc_matrix(interactions.matrix[:, kept], dtype=np.float64)
-        weights = _ease_weights(x, len(kept), self.l2)
+        x, scale = _balanced(x, self.balance)
+        weights = _ease_weights(x, len(kept), self.l2 * scale)
         self._set(tuple(interactions.items[i] for i in kept), weights, counts[kept].astype(np.float32))
 
     def _set(
@@ -139,7 +142,13 @@ class Ease:
         folder.mkdir(parents=True, exist_ok=True)
         path = folder / "scorer.safetensors"
         _write(path, save({"weights": weights, "popularity": self._popularity}))
-        info = {"kind": "ease", "l2": self.l2, "items": list(self.items), "checksum": _checksum(path)}
+        info = {
+            "kind": "ease",
+            "l2": self.l2,
+            "balance": self.balance,
+            "items": list(self.items),
+            "checksum": _checksum(path),
+        }
         _write(folder / "scorer.json", json.dumps(info, ensure_ascii=False).encode())
 
     @staticmethod
@@ -153,7 +162,7 @@ class Ease:
             info = cast("dict[str, object]", json.loads((folder / "scorer.json").read_text(encoding="utf-8")))
             tensors = load_file(folder / "scorer.safetensors")
             items = tuple(cast("list[str]", info["items"]))
-            scorer = Ease(float(cast("float", info["l2"])))
+            scorer = Ease(float(cast("float", info["l2"])), float(cast("float", info.get("balance", 0.0))))
             weights = tensors["weights"].astype(np.float32)
             if info["kind"] != "ease" or weights.shape != (len(items), len(items)):
                 raise ValueError(f"kind {info['kind']}, shape {weights.shape}, {len(items)} items")
@@ -192,6 +201,15 @@ def _checksum(path: Path) -> int:
 
 _BLOCK = 1_024
 """Rows handled at once where all of them would need a second matrix."""
+
+
+def _balanced(x: sp.csc_matrix, balance: float) -> tuple[sp.csc_matrix, float]:
+    """Return rows divided by their number of entries to a power, and by how much that shrinks the sum of all squares."""
+    if not balance or not x.nnz:
+        return x, 1.0
+    entries = np.maximum(np.asarray(x.getnnz(axis=1), np.float64), 1.0)
+    divided = sp.csc_matrix(sp.diags_array(entries**-balance) @ x, dtype=np.float64)
+    return divided, float(divided.power(2).sum() / x.power(2).sum())
 
 
 def _ease_weights(x: sp.csc_matrix, n: int, l2: float) -> npt.NDArray[np.float32]:

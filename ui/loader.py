@@ -153,14 +153,22 @@ def serve(settings: Settings) -> None:
 
 
 def init(
-    items: Path, interactions: Path | None, domain: Path | None, workspace: Path, embedder: str | None
+    items: Path,
+    interactions: Path | None,
+    domain: Path | None,
+    workspace: Path,
+    embedder: str | None,
+    scorer: str | None,
 ) -> Iterator[str]:
-    """Make or update a workspace; yield the lines to print."""
+    """Make or update a workspace; yield the lines to print. What isn't given stays as an earlier run had it."""
+    from dataclasses import replace
+
     from vouchrec.retrieval.build import init_workspace
-    from vouchrec.retrieval.workspace import WorkspaceSettings
+    from vouchrec.retrieval.workspace import SETTINGS_FILE, WorkspaceSettings, read_settings
     from vouchrec.ui.output import init_lines
 
-    settings = WorkspaceSettings(embedder=embedder) if embedder else None
+    settings = read_settings(workspace) if (workspace / SETTINGS_FILE).exists() else WorkspaceSettings()
+    settings = replace(settings, embedder=embedder or settings.embedder, scorer=scorer or settings.scorer)
     report = init_workspace(
         workspace, items, interactions=interactions, domain=domain, settings=settings, progress=True
     )

@@ -109,6 +109,8 @@ def init_lines(report: InitReport, folder: Path) -> Iterator[str]:
     yield "Recommendations use " + (
         "ratings and content." if report.fitted else "content alone (no or too few ratings)."
     )
+    if report.choice is not None:
+        yield from report.choice.lines()
     yield f"Next: vouch chat --workspace {folder}"
 
 

@@ -18,9 +18,10 @@ from vouchrec.retrieval.collaborative import Ease
 from vouchrec.retrieval.embed import BUILTIN
 from vouchrec.retrieval.errors import ConfigError, DataFileError, ModelError, VouchError, WorkspaceError
 from vouchrec.retrieval.pipeline import recommend
+from vouchrec.retrieval.scorers.registry import default_l2
 from vouchrec.retrieval.store import Event, Store
 from vouchrec.retrieval.types import Constraint, Profile, Query
-from vouchrec.retrieval.workspace import Workspace, WorkspaceSettings, default_l2, read_settings, write_settings
+from vouchrec.retrieval.workspace import Workspace, WorkspaceSettings, read_settings, write_settings
 
 DATA = Path(__file__).parents[1] / "data"
 FILMS, RATINGS, DOMAIN = DATA / "films.jsonl", DATA / "ratings.csv", DATA / "films.toml"
@@ -299,7 +300,7 @@ def test_a_folder_that_is_no_workspace(tmp_path: Path, embedder):
     ("text", "said"),
     [
         ("version = ", "not valid TOML"),
-        ("embeder = 'x'\n", "unknown key 'embeder'. Known: embedder, store, version."),
+        ("embeder = 'x'\n", "unknown key 'embeder'. Known: embedder, scorer, store, version."),
         ("version = '1'\n", "'version' must be of type int, found '1'"),
         ("version = true\n", "'version' must be of type int"),
         ("embedder = 3\n", "'embedder' must be of type str"),
