@@ -84,7 +84,12 @@ def _is_fresh(message: str, pairs: Sequence[tuple[Span, Role]], stated: Sequence
 
 
 def _settle_act(act: Act, spans: Sequence[Span], roles: Sequence[Role], conversation: Conversation) -> Act:
-    """Correct acts that the state of the conversation rules out."""
+    """Correct acts that the state of the conversation, or what is asked beside them, rules out."""
+    wishes = any(
+        r in ("must", "prefer") and not s.is_item and s.kind != "count" for s, r in zip(spans, roles, strict=True)
+    )
+    if act == "smalltalk" and wishes:  # "Thank you. If possible, I should like a western"
+        return "recommend" if conversation.state is None else "critique"
     if act == "critique" and conversation.state is None:
         return "recommend"
     if act in ("ask_item", "explain") and not conversation.shown and not any(s.is_item for s in spans):

@@ -252,6 +252,14 @@ def test_others_are_wanted(linker: Linker, text: str, more: bool) -> None:
     assert made.liked == ("blade-runner-1982",)
 
 
+def test_thanks_with_a_wish_ask_for_a_list(linker: Linker) -> None:
+    assert request(linker, "thank you, and a horror film now", "smalltalk", {"horror": "must"}).act == "recommend"
+    talk = conversation()
+    request(linker, "a comedy", "recommend", {"comedy": "must"}, talk)
+    assert request(linker, "thanks, horror would be nice", "smalltalk", {"horror": "must"}, talk).act == "critique"
+    assert request(linker, "thanks", "smalltalk", {}, talk).act == "smalltalk"
+
+
 # ---- acts that the state corrects --------------------------------------------------------------------------------
 
 
