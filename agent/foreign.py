@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
+from itertools import pairwise
 
 from vouchrec.agent.amounts import Clock
 from vouchrec.agent.foreign_numbers import count_before, foreign_counts, foreign_durations, foreign_years
@@ -140,7 +141,11 @@ class Foreign:
             return named
         if any(_right_before(known.pattern(cue), plain(text[:start])) for cue in ("like", "negators")):
             return named
-        if not named or known.pattern("place").fullmatch(before) or (entry.people and self._cue(plain(text[:start]), language)):
+        if (
+            not named
+            or known.pattern("place").fullmatch(before)
+            or (entry.people and self._cue(plain(text[:start]), language))
+        ):
             return False
         clause = _clause(text, start, end)
         cued = any(known.pattern(cue).search(plain(clause)) for cue in ("like", "liked", "disliked", "seen"))
@@ -168,7 +173,9 @@ class Foreign:
     def _cue(self, before: str, language: str) -> str:
         """Return the attribute of people whose words stand directly before a name, or an empty string."""
         for attribute, cues in self._lexicons[language].cues.items():
-            if self._catalogue.domain.attribute(attribute) and _right_before(whole(alternatives(";".join(cues))), before):
+            if self._catalogue.domain.attribute(attribute) and _right_before(
+                whole(alternatives(";".join(cues))), before
+            ):
                 return attribute
         return ""
 
@@ -176,7 +183,7 @@ class Foreign:
         self, text: str, tokens: Sequence[Token], language: str, taken: Sequence[Span]
     ) -> Iterator[Span]:
         """Yield names of two capitalised words behind a cue whom the catalogue lacks, so that the answer can say so."""
-        for first, second in zip(tokens, tokens[1:], strict=False):
+        for first, second in pairwise(tokens):
             pair = (first, second)
             cue = self._cue(plain(text[: first.start]), language)
             if not cue or any(s.start < second.end and first.start < s.end for s in taken):

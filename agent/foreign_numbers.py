@@ -98,7 +98,8 @@ def _year_patterns(known: Grammar, nouns: str) -> tuple[re.Pattern[str], ...]:
     periods = [rf"(?P<y>{_YEAR})", *decades]
     periods += [f"(?P<w>{word})" for word, _ in _fixed(entries.get("words", ""))]
     return tuple(
-        whole(rf"(?:(?:{sides})\s*{link}?)?{_filled(period, nouns).replace('{t}', decade)}{onwards}") for period in periods
+        whole(rf"(?:(?:{sides})\s*{link}?)?{_filled(period, nouns).replace('{t}', decade)}{onwards}")
+        for period in periods
     )
 
 
@@ -156,7 +157,8 @@ def _durations(known: Grammar) -> re.Pattern[str]:
         rf"(?:\s*(?:{part['and']}\s+)?(?:(?:{fraction})(?![^\W_])|{rest}))?"
     )
     time = rf"(?:(?P<hh>{part['half_hour']})|{hours}|(?P<m>{number})\s*-?\s*{part['minute']})"
-    sides = rf"(?:(?P<max>{part['max']})|(?P<min>{part['min']})|{part['about']})\s*['\s]\s*(?:(?:de|di|d|a|l[aeo]s?|el|il)['\s]\s*)?"
+    article = r"(?:(?:de|di|d|a|l[aeo]s?|el|il)['\s]\s*)?"
+    sides = rf"(?:(?P<max>{part['max']})|(?P<min>{part['min']})|{part['about']})\s*['\s]\s*{article}"
     after = rf"(?:\s*,?\s*(?:(?P<maxa>{part['max_after']})|(?P<mina>{part['min_after']})))?"
     return whole(rf"(?:{sides})?{time}{after}")
 
@@ -204,9 +206,7 @@ def _counts(known: Grammar, nouns: str) -> re.Pattern[str]:
 @lru_cache(maxsize=8)
 def _last_number(known: Grammar) -> re.Pattern[str]:
     good = known.pattern("good").pattern
-    return re.compile(
-        rf"(?:^|(?<=[\s,.;!?]))(?P<n>\d{{1,2}}|{number_pattern(known)})\s+(?:{good}\s+)?$", re.IGNORECASE
-    )
+    return re.compile(rf"(?:^|(?<=[\s,.;!?]))(?P<n>\d{{1,2}}|{number_pattern(known)})\s+(?:{good}\s+)?$", re.IGNORECASE)
 
 
 def _fixed(text: str) -> list[tuple[str, int]]:

@@ -25,7 +25,9 @@ def language_of(text: str, foreign: Mapping[str, int] | None = None) -> str:
         foreign: By language the number of words that mean something there and nothing in English ("película coreana").
     """
     words = frozenset(words_of(_SHORTENED.sub(" ", plain(text))))
-    scores = {code: _score(words, text, grammar(code)) + _FOREIGN_VALUE * (foreign or {}).get(code, 0) for code in LANGUAGES}
+    scores = {
+        code: _score(words, text, grammar(code)) + _FOREIGN_VALUE * (foreign or {}).get(code, 0) for code in LANGUAGES
+    }
     best = max(LANGUAGES, key=lambda code: scores[code])
     if words and (foreign or {}).get(best, 0) == len(words):  # "Krimi", and nothing else
         return best

@@ -70,15 +70,20 @@ class Linker:
     def link(self, text: str, screen: Screen | None = None) -> list[Span]:
         """Return the spans of a message in order, none overlapping, at most 24."""
         screen = screen or Screen()
-        taken = _Taken()
-        tokens = tokenize(text)
         language = self._foreign.language(text)
-        for span in self._symbols.spans(text):
-            taken.add(replace(span, language=language))
-        if language:
-            for span in self._foreign.link(text, language, screen.shown, lambda a, op: self._bound(a, op, "", screen)):
-                taken.add(span)
-            return sorted(taken.spans, key=lambda s: s.start)[:MAX_SPANS]
+        return self._link_foreign(text, screen, language) if language else self._link_english(text, screen)
+
+    def _link_foreign(self, text: str, screen: Screen, language: str) -> list[Span]:
+        taken = _Taken()
+        taken.spans.extend(replace(span, language=language) for span in self._symbols.spans(text))
+        for span in self._foreign.link(text, language, screen.shown, lambda a, op: self._bound(a, op, "", screen)):
+            taken.add(span)
+        return sorted(taken.spans, key=lambda s: s.start)[:MAX_SPANS]
+
+    def _link_english(self, text: str, screen: Screen) -> list[Span]:
+        taken = _Taken()
+        taken.spans.extend(self._symbols.spans(text))
+        tokens = tokenize(text)
         for span in self._references.described(text, screen.shown):
             taken.add(span)
         for span in self._named(text, tokens, strong=True):

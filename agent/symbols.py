@@ -75,7 +75,5 @@ def _span(text: str, match: re.Match[str], meant: tuple[str, tuple[Constraint, .
     prohibited = _NOT.search(text[: match.start()])
     start = prohibited.start() if prohibited else match.start()
     if prohibited:
-        constraints = tuple(
-            replace(c, op="is_not" if _UNWANTED[c.op] == "is_not" else "none_of") for c in constraints
-        )
+        constraints = tuple(replace(c, op="is_not" if _UNWANTED[c.op] == "is_not" else "none_of") for c in constraints)
     return Span(start, match.end(), text[start : match.end()], attribute, constraints=constraints)

@@ -22,7 +22,9 @@ MIN_MASS = 0.5
 MIN_LOGPROB = -1.2
 """Mean log-probability of the model's choices below which its reading is taken as a guess and isn't used."""
 _ANSWER_TOKENS = 400
-_OR = re.compile(r"[\s,]*\b(?:or|o|ou|oder|oppure)\b\s*(?:an?|the|some|maybe|un[aeo]?|uma?|eine?n?|d[ei])?\s*", re.IGNORECASE)
+_OR = re.compile(
+    r"[\s,]*\b(?:or|o|ou|oder|oppure)\b\s*(?:an?|the|some|maybe|un[aeo]?|uma?|eine?n?|d[ei])?\s*", re.IGNORECASE
+)
 _AND = re.compile(r"\s*(?:and|&|alongside|together with)\s*(?:with\s+)?", re.IGNORECASE)
 _OTHERS = re.compile(r"\b(?:another|others|else|different|new ones)\b", re.IGNORECASE)
 _MORE = re.compile(r"\b(?:more|other|next|again)\b", re.IGNORECASE)
@@ -106,7 +108,8 @@ def build_request(
         about=_about(act, pairs, conversation),
         constraints=constraints,
         n=next((s.count for s, r in pairs if s.kind == "count" and r not in ("ignore", "exclude")), None),
-        more=act in ("recommend", "critique") and (_wants_others(message, fresh=fresh) or asks_for_others(message, language)),
+        more=act in ("recommend", "critique")
+        and (_wants_others(message, fresh=fresh) or asks_for_others(message, language)),
         ambiguous=tuple(
             (s.text, s.items) for s, r in pairs if s.kind == "title" and len(s.items) > 1 and r != "ignore"
         ),

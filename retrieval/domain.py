@@ -194,7 +194,11 @@ _ITEM_KEYS = frozenset({"noun", "plural", "consume", "consumed", "nouns", "recen
 
 def _parse_domain(data: Mapping[str, object], where: str) -> Domain:
     nested = "item" in data
-    item = _table(data["item"], f"{where} [item]") if nested else {k: v for k, v in data.items() if k not in ("attributes", "words")}
+    item = (
+        _table(data["item"], f"{where} [item]")
+        if nested
+        else {k: v for k, v in data.items() if k not in ("attributes", "words")}
+    )
     _reject_unknown(item, _ITEM_KEYS, f"{where} [item]" if nested else where)
     if nested:
         _reject_unknown(data, frozenset({"item", "attributes", "words"}), where)
