@@ -507,3 +507,12 @@ def test_the_answer_says_that_the_language_is_read_roughly(agent: Agent) -> None
     assert isinstance(done, Done)
     assert "I read German only roughly: tell me if I got something wrong." in done.reply.text
     assert done.reply.fallbacks["understanding:language"] == 1
+
+
+@pytest.mark.parametrize(
+    ("text", "said"), [("merci beaucoup", "You are welcome."), ("tschüss", "Enjoy"), ("hola", "Hello.")]
+)
+def test_thanks_and_farewells_are_answered_as_such(agent: Agent, text: str, said: str) -> None:
+    done = list(reply(agent, start(agent), text))[-1]
+    assert isinstance(done, Done)
+    assert done.reply.text.startswith(said)
