@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 from vouchrec.agent.compose import answer_about, comparison, describe, starting_question
 from vouchrec.agent.decide import Decision
-from vouchrec.agent.grammar import grammar
+from vouchrec.agent.grammar import grammar, plain
+from vouchrec.agent.language import spoken
 from vouchrec.agent.plan import CAUSE_SHARE, join
 from vouchrec.agent.profile import build_profile, portrait, record_feedback
 from vouchrec.agent.types import Conversation, Explained, Understanding
@@ -220,9 +221,10 @@ def _talk(message: str, understanding: Understanding, domain: Domain) -> str:
         return f"That is outside what I can help with: I recommend {domain.plural}. What would you like to {domain.consume}?"
     if act == "feedback":
         return f"Noted. Shall I find you a {domain.noun}?"
-    if _THANKS.search(message):
+    known = grammar(spoken(message, understanding.spans) or "en")
+    if _THANKS.search(message) or known.pattern("thanks").search(plain(message)):
         return "You are welcome. Tell me afterwards what you thought of it, and the next list will be better."
-    if _BYE.search(message):
+    if _BYE.search(message) or known.pattern("bye").search(plain(message)):
         return f"Enjoy whatever you {domain.consume}."
     return f"Hello. Tell me what you are in the mood for, or one {domain.noun} you love."
 

@@ -68,7 +68,7 @@ def opening(request: Request, found: Sequence[Recommendation], domain: Domain, n
     number = "Here is one" if len(found) == 1 else f"Here are {len(found)}"
     start = {"feedback": "Noted.", "critique": "Right."}.get(request.act, "")
     rest = f" {', '.join(after)}" if after else ""
-    return " ".join([*notes, start, f"{number} {what}{rest}."]).strip()
+    return " ".join(filter(None, [*notes, start, f"{number} {what}{rest}."]))
 
 
 def conditions(constraints: Sequence[Constraint], domain: Domain) -> tuple[list[str], list[str]]:

@@ -6,10 +6,10 @@ counts, the domain's values by their words in that language, and the list on the
 
 from __future__ import annotations
 
-import itertools
 import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
+from itertools import pairwise
 
 from vouchrec.agent.amounts import Clock
 from vouchrec.agent.foreign_numbers import count_before, foreign_counts, foreign_durations, foreign_years
@@ -183,7 +183,7 @@ class Foreign:
         self, text: str, tokens: Sequence[Token], language: str, taken: Sequence[Span]
     ) -> Iterator[Span]:
         """Yield names of two capitalised words behind a cue whom the catalogue lacks, so that the answer can say so."""
-        for first, second in itertools.pairwise(tokens):
+        for first, second in pairwise(tokens):
             pair = (first, second)
             cue = self._cue(plain(text[: first.start]), language)
             if not cue or any(s.start < second.end and first.start < s.end for s in taken):

@@ -157,10 +157,8 @@ def _durations(known: Grammar) -> re.Pattern[str]:
         rf"(?:\s*(?:{part['and']}\s+)?(?:(?:{fraction})(?![^\W_])|{rest}))?"
     )
     time = rf"(?:(?P<hh>{part['half_hour']})|{hours}|(?P<m>{number})\s*-?\s*{part['minute']})"
-    sides = (
-        rf"(?:(?P<max>{part['max']})|(?P<min>{part['min']})|{part['about']})"
-        rf"\s*['\s]\s*(?:(?:d|d[ei]|a|l[aeo]s?|el|il)['\s]\s*)?"
-    )
+    article = r"(?:(?:de|di|d|a|l[aeo]s?|el|il)['\s]\s*)?"
+    sides = rf"(?:(?P<max>{part['max']})|(?P<min>{part['min']})|{part['about']})\s*['\s]\s*{article}"
     after = rf"(?:\s*,?\s*(?:(?P<maxa>{part['max_after']})|(?P<mina>{part['min_after']})))?"
     return whole(rf"(?:{sides})?{time}{after}")
 

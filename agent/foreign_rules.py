@@ -19,6 +19,7 @@ FAR = 6
 """Words between a negator and what it negates."""
 _STOP = re.compile(r"[.;!?\n:](?!\d)|,(?!\d)")
 _NUMERIC = ("min", "max")
+_OF = frozenset({"de", "d", "di"})
 _AND = frozenset({"y", "e", "et", "und"})
 
 
@@ -230,6 +231,8 @@ class _Reader:
 
     def _last_word(self, before: str, entry: str) -> bool:
         words = words_of(before)
+        if len(words) > 1 and words[-1] in _OF:  # "trop de violence"
+            words.pop()
         return bool(words) and self._known.pattern(entry).fullmatch(words[-1]) is not None
 
 

@@ -85,7 +85,7 @@ def _any_space(match: re.Match[str]) -> str:
 
 
 def unaccented(pattern: str) -> str:
-    r"""Return a pattern without accents: letters only, so that escapes such as `\\b` stay."""
+    """Return a pattern without accents: only letters that have one change, so that escapes stay what they are."""
     return "".join(_plain(c) if not c.isascii() else c for c in pattern)
 
 

@@ -80,12 +80,18 @@ class Linker:
     def link(self, text: str, screen: Screen | None = None) -> list[Span]:
         """Return the spans of a message in order, none overlapping, at most 24."""
         screen = screen or Screen()
-        taken, tokens = _Taken(), tokenize(text)
         language = self._foreign.language(text)
+        return self._link_foreign(text, screen, language) if language else self._link_english(text, screen)
+
+    def _link_foreign(self, text: str, screen: Screen, language: str) -> list[Span]:
+        taken = _Taken()
         taken.add(replace(span, language=language) for span in self._symbols.spans(text))
-        if language:
-            taken.add(self._foreign.link(text, language, screen.shown, lambda a, op: self._bound(a, op, "", screen)))
-            return sorted(taken.spans, key=lambda s: s.start)[:MAX_SPANS]
+        taken.add(self._foreign.link(text, language, screen.shown, lambda a, op: self._bound(a, op, "", screen)))
+        return sorted(taken.spans, key=lambda s: s.start)[:MAX_SPANS]
+
+    def _link_english(self, text: str, screen: Screen) -> list[Span]:
+        taken, tokens = _Taken(), tokenize(text)
+        taken.add(self._symbols.spans(text))
         taken.add(self._references.described(text, screen.shown))
         taken.add(self._named(text, tokens, strong=True))
         numbers = link_numbers(text, self.catalogue.domain, self.clock)

@@ -231,7 +231,9 @@ def pages() -> dict[Path, str]:
     conventions = replaced(conventions, "numbers", numbers_table())
     conventions = replaced(conventions, "environment", environment_table())
     catalogue = replaced(
-        CATALOGUE.read_text(encoding="utf-8"), "item", fields_table(Domain, leave_out=frozenset({"attributes"}))
+        CATALOGUE.read_text(encoding="utf-8"),
+        "item",
+        fields_table(Domain, leave_out=frozenset({"attributes", "words"})),
     )
     catalogue = replaced(catalogue, "attribute", fields_table(Attribute, leave_out=frozenset({"name"})))
     return {README: readme, CLI: cli_page(), CONVENTIONS: conventions, CATALOGUE: catalogue}

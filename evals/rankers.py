@@ -17,8 +17,9 @@ from vouchrec.retrieval.errors import ConfigError
 from vouchrec.retrieval.interactions import InteractionMatrix, to_matrix
 from vouchrec.retrieval.pipeline import MOST, rank, recommend
 from vouchrec.retrieval.ranking import Case, HistoryScorer
+from vouchrec.retrieval.scorers.registry import default_l2
 from vouchrec.retrieval.types import ItemId, Profile, Query
-from vouchrec.retrieval.workspace import Workspace, default_l2
+from vouchrec.retrieval.workspace import Workspace
 
 __all__ = ["METHODS", "Answer", "Fitted", "Random", "Ranker", "make_ranker", "timed"]
 

@@ -31,9 +31,10 @@ from vouchrec.evals.intervals import bootstrap, paired_bootstrap
 from vouchrec.retrieval.catalogue import Catalogue
 from vouchrec.retrieval.errors import ConfigError
 from vouchrec.retrieval.ranking import ndcg
+from vouchrec.retrieval.scorers.registry import default_l2
 from vouchrec.retrieval.timeline import Choice, Proposer, split_timeline
 from vouchrec.retrieval.types import ItemId
-from vouchrec.retrieval.workspace import Workspace, default_l2
+from vouchrec.retrieval.workspace import Workspace
 
 Part: TypeAlias = Literal["validation", "test"]
 K = 10

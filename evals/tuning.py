@@ -25,9 +25,10 @@ from vouchrec.retrieval.collaborative import Ease
 from vouchrec.retrieval.errors import ConfigError
 from vouchrec.retrieval.interactions import InteractionMatrix, to_matrix
 from vouchrec.retrieval.pipeline import rank
+from vouchrec.retrieval.scorers.registry import default_l2
 from vouchrec.retrieval.tuned import Tuned, write_tuned
 from vouchrec.retrieval.types import Profile, Query
-from vouchrec.retrieval.workspace import LEAST_INTERACTIONS, Workspace, default_l2
+from vouchrec.retrieval.workspace import LEAST_INTERACTIONS, Workspace
 
 if TYPE_CHECKING:
     import optuna

@@ -34,8 +34,9 @@ from vouchrec.finetune.translate import Translator
 from vouchrec.finetune.wording import Wordings, reason_examples_of
 from vouchrec.retrieval.build import builtin_domain
 from vouchrec.retrieval.errors import ConfigError, DataFileError
+from vouchrec.retrieval.scorers.registry import default_l2
 from vouchrec.retrieval.timeline import Proposer, Timeline, split_timeline
-from vouchrec.retrieval.workspace import Workspace, default_l2
+from vouchrec.retrieval.workspace import Workspace
 
 Skill: TypeAlias = Literal["understand", "reason", "rerank", "prefer"]
 SKILLS: tuple[Skill, ...] = get_args(Skill)

@@ -65,7 +65,7 @@ def test_defaults(tmp_path: Path):
     [
         ("[item\n", "not valid TOML"),
         (b'noun = "f\xe9e"', "not valid TOML"),
-        ('[itme]\nnoun = "film"\n[item]\n', "unknown key 'itme'. Known: attributes, item."),
+        ('[itme]\nnoun = "film"\n[item]\n', "unknown key 'itme'. Known: attributes, item, words."),
         ('[item]\nnuon = "film"\n', "[item]: unknown key 'nuon'. Known: consume"),
         ('nuon = "film"\n', "unknown key 'nuon'"),
         ("[item]\nnoun = 3\n", "noun must be a string, found 3"),
