@@ -32,6 +32,8 @@ _WORD = re.compile(r"[^\W_]+")
 _QUOTES = ("“", '"', "‘", "«", "„", "'", "*")
 _DATED = re.compile(r"\s*\((?:19|20)\d\d\)")
 _CLAUSE = re.compile(r"[.;!?\n,]")
+_LONGEST_CUE = 80
+"""Characters before a name in which a cue is looked for."""
 _SHORTEST_ENGLISH = 4
 """Letters from which an English name of a value is understood in a message of another language ("thriller")."""
 
@@ -286,7 +288,7 @@ def _apart(spans: Sequence[Span]) -> list[Span]:
 
 def _right_before(pattern: re.Pattern[str], before: str) -> bool:
     """Return whether a text ends with the pattern, but for space, an article and opening quotes."""
-    stripped = before.rstrip(" '\"“«„*")
+    stripped = before[-_LONGEST_CUE:].rstrip(" '\"“«„*")
     return any(m.end() == len(stripped) for m in pattern.finditer(stripped))
 
 

@@ -11,7 +11,7 @@ from functools import lru_cache
 
 from vouchrec.agent.amounts import Clock, number_span, within
 from vouchrec.agent.durations import LONG, SHORT, SHORT_LIMIT
-from vouchrec.agent.grammar import Grammar, alternatives, number_pattern, number_value, plain, valued, whole
+from vouchrec.agent.grammar import Grammar, alternatives, joined, number_pattern, number_value, plain, valued, whole
 from vouchrec.agent.types import Span
 from vouchrec.agent.years import NEW_AGE, OLD_AGE
 from vouchrec.retrieval.types import Constraint
@@ -136,7 +136,7 @@ def _period(match: re.Match[str], known: Grammar) -> tuple[int, int]:
 def _decade(text: str, tens: Mapping[str, float]) -> int:
     """Return the first year of a decade in digits or words: "80" and "ochenta" are 1980."""
     digits = re.sub(r"\D", "", text)
-    return _full(int(digits) if digits else int(tens[re.sub(r"\s", "-", text)]))
+    return _full(int(digits) if digits else int({joined(word): value for word, value in tens.items()}[joined(text)]))
 
 
 def _full(decade: int) -> int:

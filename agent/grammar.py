@@ -138,7 +138,13 @@ def number_value(text: str, known: Grammar) -> float:
     digits = re.fullmatch(r"\d+(?:[.,]\d+)?", text.strip())
     if digits:
         return float(text.strip().replace(",", "."))
-    return sum(known.numbers[m] for m in re.findall(_union(known.numbers), plain(text)))
+    values = {joined(word): value for word, value in known.numbers.items()}
+    return sum(values[joined(m)] for m in re.findall(_union(known.numbers), plain(text)))
+
+
+def joined(word: str) -> str:
+    """Return a number word without the hyphens and spaces that it may be written with: "quatre vingt"."""
+    return re.sub(r"[\s-]", "", word)
 
 
 def _union(words: Iterable[str]) -> str:

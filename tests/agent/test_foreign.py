@@ -419,6 +419,7 @@ def test_signs(full_linker: Linker, text: str, expected: str) -> None:
         ("es", "noventa y cinco", 95),
         ("es", "ciento veinte", 120),
         ("fr", "quatre-vingt-dix-sept", 97),
+        ("fr", "quatre vingt dix", 90),
         ("fr", "soixante et onze", 71),
         ("fr", "cent quarante", 140),
         ("de", "neunundneunzig", 99),
