@@ -83,7 +83,11 @@ def mended(
     roles = list(reading.roles)
     for i in wrong:
         unfounded = roles[i] in ("exclude", "avoid")
-        roles[i] = _wanted(opinion.roles[i]) if opinion is not None and unfounded else by_rules.roles[i]
+        limit = any(c.op in ("min", "max") for c in spans[i].constraints)
+        if unfounded and limit:
+            roles[i] = "must"  # what is over or under a number is said to be wanted
+        else:
+            roles[i] = _wanted(opinion.roles[i]) if opinion is not None and unfounded else by_rules.roles[i]
     asks = reading.act in ("recommend", "critique", "feedback")
     for i, span in enumerate(spans):
         if not span.is_item and span.kind != "count":
