@@ -76,10 +76,10 @@ class Wordings:
 
     def passes(self, text: str, sampled: Sampled) -> bool:
         """Return whether serving would show this wording."""
-        if form_problem(Completion(text), sampled.plan) or relates_wrongly(text, self._domain):
+        if form_problem(Completion(text), sampled.plan, self._domain) or relates_wrongly(text, self._domain):
             return False
         said = replace(sampled.plan, entries=tuple(e for e in sampled.plan.entries if e.reference in text))
-        return self._verifier.verify(render(text, sampled.plan), said, sampled.recommendation).verified
+        return self._verifier.verify(render(text, sampled.plan, self._domain), said, sampled.recommendation).verified
 
     def _tried(self, plan: Plan, rng: random.Random) -> Iterator[AuthoredReason]:
         """Yield wordings of the whole plan, then of the plan without its last statement."""

@@ -129,7 +129,7 @@ def test_scorers_never_see_the_people_they_are_asked_about(
 def test_the_workspaces_own_scorer_is_not_used(small: Workspace, tmp_path: Path):
     """It was fitted on everyone: with it the product would know the answers."""
     before = run(small, tmp_path / "before", methods=("vouch",), protocols=("strong",))
-    small.fit(l2=1.0)
+    small.fit("itemknn")
     after = run(small, tmp_path / "after", methods=("vouch",), protocols=("strong",))
     assert {r.key: r.items for r in before.rows.values()} == {r.key: r.items for r in after.rows.values()}
 
