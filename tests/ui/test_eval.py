@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -88,3 +89,21 @@ def test_simulate(films: Path, hashed: None, fake, tmp_path: Path, monkeypatch, 
     text = (tmp_path / "run" / "report.md").read_text()
     for line in (line for line in text.splitlines() if line.startswith("| Leaks")):
         assert "0.000 [0.000, 0.000]" in line
+
+
+def test_tune(films: Path, hashed: None, tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    pytest.importorskip("optuna")
+    own = tmp_path / "films"
+    shutil.copytree(films, own)
+    flags = ["--trials", 2, "--people", 10, "--out", tmp_path / "study"]
+    vouch("tune", "-w", own, *flags)
+    out = capsys.readouterr().out
+    assert "2 trials over 10 validation people." in out
+    assert "chosen on the same people" in out
+    assert not (own / "tuned.toml").exists()
+    vouch("tune", "-w", own, *flags, "--apply")
+    assert (own / "tuned.toml").read_text().startswith("# Applied by `vouch tune`")
+    vouch("recommend", "-w", own, "--like", "Alien", "--json")
+    assert json.loads(capsys.readouterr().out.splitlines()[-1])["recommendations"]
+    vouch("tune", "-w", own, "--sampler", "luck", code=2)
+    assert "no sampler 'luck'" in capsys.readouterr().err
