@@ -8,20 +8,24 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from importlib.metadata import version
 from pathlib import Path
-from typing import TypeAlias
+from typing import TypeAlias, cast
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from vouchrec.evals.intervals import Interval
+from vouchrec.evals.redial.blend import Blend
 from vouchrec.evals.redial.evaluate import Row, figures, mean_reciprocal_rank
 from vouchrec.evals.redial.protocol import CUTS, PROTOCOLS, Protocol, protocol_hash
 from vouchrec.evals.redial.run import BLEND, REPEAT, Benchmark, Outcome, Settings
+from vouchrec.retrieval.errors import ConfigError
 
-__all__ = ["markdown", "summary", "write_outcome"]
+__all__ = ["markdown", "read_blends", "summary", "write_outcome"]
 
 Json: TypeAlias = dict[str, object]
 LIBRARIES = ("numpy", "scipy", "scikit-learn", "sentence-transformers", "torch")
+VALIDATION = "worker-disjoint validation"
 TAIL = 20
 """Mentions in training dialogues up to which a target counts as seldom named."""
 
@@ -68,7 +72,7 @@ def summary(bench: Benchmark, settings: Settings, outcome: Outcome, *, test: boo
         base = by_method[REPEAT if protocol == "standard" else "popularity"]
         tables[protocol] = {name: _method(own, base, settings.seed) for name, own in by_method.items()}
     return {
-        "what": "official test" if test else "worker-disjoint validation",
+        "what": "official test" if test else VALIDATION,
         "protocol": protocol_hash(ids, outcome.cases),
         "films": len(ids),
         "cases": len(outcome.cases),
@@ -94,6 +98,28 @@ def summary(bench: Benchmark, settings: Settings, outcome: Outcome, *, test: boo
             for protocol, blend in outcome.blends.items()
         },
     }
+
+
+def read_blends(path: Path, settings: Settings, embedder: str) -> dict[Protocol, Blend]:
+    """Read the weights of a validation that `write_outcome` wrote.
+
+    Raises:
+        ConfigError: The file can't be read, or was written with other settings, another embedder, or for the test.
+    """
+    hint = "Run the validation first: the same command without --weights and --test."
+    try:
+        record = cast("dict[str, dict[str, object]]", json.loads(path.read_text(encoding="utf-8")))
+        same = {"settings": asdict(settings), "embedder": embedder, "what": VALIDATION}
+        differ = [key for key, value in same.items() if record[key] != value]
+        if differ:
+            raise ConfigError(f"{path} was written with another value of {', '.join(differ)}.", hint=hint)
+        tables = cast("dict[Protocol, dict[str, list[float]]]", record["weights"])
+        return {
+            protocol: Blend(tuple(table), np.array(list(table.values()), np.float64).T)
+            for protocol, table in tables.items()
+        }
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise ConfigError(f"{path} can't be read as a validation: {error!r}.", hint=hint) from error
 
 
 def markdown(record: Mapping[str, object]) -> str:
