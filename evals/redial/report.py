@@ -125,6 +125,7 @@ def read_blends(path: Path, settings: Settings, embedder: str) -> dict[Protocol,
 def markdown(record: Mapping[str, object]) -> str:
     """Return the page of a run."""
     recovery, training = _table(record, "recovery"), _table(record, "training dialogues")
+    part = "At most" if record["what"] == VALIDATION else "All of"
     lines = [
         f"# ReDial: what is named next ({record['what']})",
         "",
@@ -132,12 +133,13 @@ def markdown(record: Mapping[str, object]) -> str:
         "",
         f"Protocol `{record['protocol']}`: {record['dialogues']} dialogues, {record['cases']} turns of the recommender that name a",
         f"film, all {record['films']} films ranked; seed {_table(record, 'settings')['seed']}, 95% intervals over dialogues.",
-        f"Learnt from {training['labelled']} labelled dialogues and {training['recovered']} with film ids recovered from text",
-        f"({recovery['films found in them']} mentions). Embedder: {record['embedder']}.",
+        f"{part} {training['labelled']} labelled dialogues and {training['recovered']} with film ids recovered from text",
+        f"({recovery['films found in them']} mentions) were learnt from. Embedder: {record['embedder']}.",
         "",
     ]
     for protocol in PROTOCOLS:
-        lines += [*_page_table(protocol, _table(_table(record, "figures"), protocol)), ""]
+        published = PUBLISHED.get(protocol, {}) if record["what"] != VALIDATION else {}
+        lines += [*_page_table(protocol, _table(_table(record, "figures"), protocol), published), ""]
     lines += ["Seldom named: " + json.dumps(record["new films seldom named"]) + ".", ""]
     spent = record["processor seconds"]
     if spent:
@@ -189,7 +191,7 @@ def _training_counts(bench: Benchmark) -> dict[str, int]:
     return {film.id: int(count) for film, count in zip(bench.catalogue.films, counts.tolist()[0], strict=True)}
 
 
-def _page_table(protocol: Protocol, methods: Mapping[str, object]) -> list[str]:
+def _page_table(protocol: Protocol, methods: Mapping[str, object], published: Mapping[str, str]) -> list[str]:
     titles = {
         "dedup": "Dedup: films mentioned before the turn are neither targets nor ranked",
         "standard": "Standard: every film of the turn, also one mentioned before",
@@ -206,7 +208,7 @@ def _page_table(protocol: Protocol, methods: Mapping[str, object]) -> list[str]:
         own = _table(methods, name)
         cells = [_cell(_table(own, column)) for column in columns]
         lines.append(f"| {name} | {' | '.join(cells)} | {float(str(own['MRR'])):.3f} |")
-    for name, values in PUBLISHED.get(protocol, {}).items():
+    for name, values in published.items():
         lines.append(f"| {name}, published; not the same evaluation code | {' | '.join(values.split(' / '))} | |")
     first = _table(methods, BLEND)
     return [*lines, "", f"{first['targets']} targets."]
