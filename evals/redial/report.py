@@ -8,20 +8,24 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from importlib.metadata import version
 from pathlib import Path
-from typing import TypeAlias
+from typing import TypeAlias, cast
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from vouchrec.evals.intervals import Interval
+from vouchrec.evals.redial.blend import Blend
 from vouchrec.evals.redial.evaluate import Row, figures, mean_reciprocal_rank
 from vouchrec.evals.redial.protocol import CUTS, PROTOCOLS, Protocol, protocol_hash
 from vouchrec.evals.redial.run import BLEND, REPEAT, Benchmark, Outcome, Settings
+from vouchrec.retrieval.errors import ConfigError
 
-__all__ = ["markdown", "summary", "write_outcome"]
+__all__ = ["markdown", "read_blends", "summary", "write_outcome"]
 
 Json: TypeAlias = dict[str, object]
 LIBRARIES = ("numpy", "scipy", "scikit-learn", "sentence-transformers", "torch")
+VALIDATION = "worker-disjoint validation"
 TAIL = 20
 """Mentions in training dialogues up to which a target counts as seldom named."""
 
@@ -68,7 +72,7 @@ def summary(bench: Benchmark, settings: Settings, outcome: Outcome, *, test: boo
         base = by_method[REPEAT if protocol == "standard" else "popularity"]
         tables[protocol] = {name: _method(own, base, settings.seed) for name, own in by_method.items()}
     return {
-        "what": "official test" if test else "worker-disjoint validation",
+        "what": "official test" if test else VALIDATION,
         "protocol": protocol_hash(ids, outcome.cases),
         "films": len(ids),
         "cases": len(outcome.cases),
@@ -96,9 +100,32 @@ def summary(bench: Benchmark, settings: Settings, outcome: Outcome, *, test: boo
     }
 
 
+def read_blends(path: Path, settings: Settings, embedder: str) -> dict[Protocol, Blend]:
+    """Read the weights of a validation that `write_outcome` wrote.
+
+    Raises:
+        ConfigError: The file can't be read, or was written with other settings, another embedder, or for the test.
+    """
+    hint = "Run the validation first: the same command without --weights and --test."
+    try:
+        record = cast("dict[str, dict[str, object]]", json.loads(path.read_text(encoding="utf-8")))
+        same = {"settings": asdict(settings), "embedder": embedder, "what": VALIDATION}
+        differ = [key for key, value in same.items() if record[key] != value]
+        if differ:
+            raise ConfigError(f"{path} was written with another value of {', '.join(differ)}.", hint=hint)
+        tables = cast("dict[Protocol, dict[str, list[float]]]", record["weights"])
+        return {
+            protocol: Blend(tuple(table), np.array(list(table.values()), np.float64).T)
+            for protocol, table in tables.items()
+        }
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise ConfigError(f"{path} can't be read as a validation: {error!r}.", hint=hint) from error
+
+
 def markdown(record: Mapping[str, object]) -> str:
     """Return the page of a run."""
     recovery, training = _table(record, "recovery"), _table(record, "training dialogues")
+    part = "At most" if record["what"] == VALIDATION else "All of"
     lines = [
         f"# ReDial: what is named next ({record['what']})",
         "",
@@ -106,12 +133,13 @@ def markdown(record: Mapping[str, object]) -> str:
         "",
         f"Protocol `{record['protocol']}`: {record['dialogues']} dialogues, {record['cases']} turns of the recommender that name a",
         f"film, all {record['films']} films ranked; seed {_table(record, 'settings')['seed']}, 95% intervals over dialogues.",
-        f"Learnt from {training['labelled']} labelled dialogues and {training['recovered']} with film ids recovered from text",
-        f"({recovery['films found in them']} mentions). Embedder: {record['embedder']}.",
+        f"{part} {training['labelled']} labelled dialogues and {training['recovered']} with film ids recovered from text",
+        f"({recovery['films found in them']} mentions) were learnt from. Embedder: {record['embedder']}.",
         "",
     ]
     for protocol in PROTOCOLS:
-        lines += [*_page_table(protocol, _table(_table(record, "figures"), protocol)), ""]
+        published = PUBLISHED.get(protocol, {}) if record["what"] != VALIDATION else {}
+        lines += [*_page_table(protocol, _table(_table(record, "figures"), protocol), published), ""]
     lines += ["Seldom named: " + json.dumps(record["new films seldom named"]) + ".", ""]
     spent = record["processor seconds"]
     if spent:
@@ -163,7 +191,7 @@ def _training_counts(bench: Benchmark) -> dict[str, int]:
     return {film.id: int(count) for film, count in zip(bench.catalogue.films, counts.tolist()[0], strict=True)}
 
 
-def _page_table(protocol: Protocol, methods: Mapping[str, object]) -> list[str]:
+def _page_table(protocol: Protocol, methods: Mapping[str, object], published: Mapping[str, str]) -> list[str]:
     titles = {
         "dedup": "Dedup: films mentioned before the turn are neither targets nor ranked",
         "standard": "Standard: every film of the turn, also one mentioned before",
@@ -180,7 +208,7 @@ def _page_table(protocol: Protocol, methods: Mapping[str, object]) -> list[str]:
         own = _table(methods, name)
         cells = [_cell(_table(own, column)) for column in columns]
         lines.append(f"| {name} | {' | '.join(cells)} | {float(str(own['MRR'])):.3f} |")
-    for name, values in PUBLISHED.get(protocol, {}).items():
+    for name, values in published.items():
         lines.append(f"| {name}, published; not the same evaluation code | {' | '.join(values.split(' / '))} | |")
     first = _table(methods, BLEND)
     return [*lines, "", f"{first['targets']} targets."]

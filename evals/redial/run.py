@@ -22,7 +22,7 @@ from vouchrec.evals.redial.split import Block, make_blocks
 from vouchrec.evals.redial.vectors import ContextVectors
 from vouchrec.retrieval.embed import Embedder
 
-__all__ = ["Benchmark", "Outcome", "Settings", "Timing", "open_benchmark", "run"]
+__all__ = ["Benchmark", "Outcome", "Settings", "Timing", "open_benchmark", "run", "run_test"]
 
 _log = logging.getLogger(__name__)
 BASELINES: Mapping[str, str] = {"popularity": "popularity", "co-mention": "together", "context ridge": "ridge_log"}
@@ -157,6 +157,29 @@ def run(
     yield "validation", validation
     if test:
         yield "test", _open_test(bench, vectors, validation.blends)
+
+
+def run_test(
+    bench: Benchmark,
+    blends: Mapping[Protocol, Blend],
+    embedder: Embedder | None,
+    folder: Path,
+    *,
+    progress: bool = False,
+) -> Outcome:
+    """Measure on the test dialogues with weights that an earlier validation learnt.
+
+    Args:
+        bench: The data.
+        blends: Of the validation, whose embedder must have been the same.
+        embedder, folder, progress: As for `run`.
+    """
+    vectors = None if embedder is None else ContextVectors(bench.catalogue, embedder, folder)
+    if vectors is not None:
+        films = bench.catalogue.column
+        known = events_of((*bench.labelled, *bench.recovered), films)
+        vectors.prepare([*known, *make_cases(bench.test, films)], progress=progress)
+    return _open_test(bench, vectors, blends)
 
 
 def _score_block(catalogue: Catalogue, block: Block, vectors: ContextVectors | None, settings: Settings) -> _Scored:

@@ -19,11 +19,12 @@ from vouchrec.evals.redial.data import Dialogue, Film, Message
 from vouchrec.evals.redial.features import Catalogue
 from vouchrec.evals.redial.linear import CoMention, ContextRidge, RidgeSettings
 from vouchrec.evals.redial.protocol import make_cases
-from vouchrec.evals.redial.report import summary, write_outcome
-from vouchrec.evals.redial.run import BLEND, Settings, open_benchmark, run
+from vouchrec.evals.redial.report import read_blends, summary, write_outcome
+from vouchrec.evals.redial.run import BLEND, Settings, open_benchmark, run, run_test
 from vouchrec.evals.redial.split import make_blocks
 from vouchrec.evals.redial.vectors import ContextVectors, nearest
 from vouchrec.retrieval.embed import Embedder
+from vouchrec.retrieval.errors import ConfigError
 
 N = 24
 TOPICS = ("horror", "comedy", "western")
@@ -101,7 +102,10 @@ def test_the_blend_finds_the_topic(data: Path, tmp_path: Path, embedder: Embedde
     settings = Settings(learn_cases=60)
     bench = open_benchmark(data, settings)
     assert len(bench.recovered) == bench.source.read - 120 - 40 == 60
-    outcome = dict(run(bench, settings, embedder, tmp_path / "out", test=True))["test"]
+    outcomes = dict(run(bench, settings, embedder, tmp_path / "out", test=True))
+    outcome = outcomes["test"]
+    earlier = summary(bench, settings, outcomes["validation"], test=False, signals=embedder.name)
+    write_outcome(earlier, outcomes["validation"].rows, tmp_path / "out", "validation")
     record = summary(bench, settings, outcome, test=True, signals=embedder.name)
     write_outcome(record, outcome.rows, tmp_path / "out", "test")
     dedup, standard = record["figures"]["dedup"], record["figures"]["standard"]
@@ -118,6 +122,14 @@ def test_the_blend_finds_the_topic(data: Path, tmp_path: Path, embedder: Embedde
     assert str(record["protocol"]) in page
     assert "not the same evaluation code" in page
     assert record["training dialogues"] == {"labelled": 120, "recovered": 60}
+    # The weights that the validation left on disk give the same ranks.
+    weights = read_blends(tmp_path / "out" / "validation.json", settings, embedder.name)
+    again = run_test(bench, weights, embedder, tmp_path / "out")
+    found = [row.rank for row in again.rows if row.protocol == "dedup"]
+    assert np.mean(np.array(found) == [row.rank for row in outcome.rows if row.protocol == "dedup"]) > 0.95
+    for wrong in (("validation.json", Settings(learn_cases=61)), ("test.json", settings), ("none.json", settings)):
+        with pytest.raises(ConfigError):
+            read_blends(tmp_path / "out" / wrong[0], wrong[1], embedder.name)
 
 
 def test_validation_is_the_same_twice_and_knows_no_test(data: Path, tmp_path: Path):
