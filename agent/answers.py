@@ -13,6 +13,7 @@ from vouchrec.agent.language import spoken
 from vouchrec.agent.plan import CAUSE_SHARE, join
 from vouchrec.agent.profile import build_profile, portrait, record_feedback
 from vouchrec.agent.types import Conversation, Explained, Understanding
+from vouchrec.agent.words import common_words
 from vouchrec.retrieval.catalogue import fold
 from vouchrec.retrieval.domain import Attribute, Domain
 from vouchrec.retrieval.pipeline import assess
@@ -75,7 +76,8 @@ def _unrecorded(domain: Domain, wish: str, items: Sequence[Item]) -> list[str]:
         fold(f"{item.title} {item.description} {' '.join(v for a in domain.attributes for v in item.values(a.name))}")
         for item in items
     )
-    telling = [w for w in words if len(w) >= SHORTEST_TELLING and w.isalpha() and fold(w) not in known]
+    # A word that is none, a typing error perhaps, is better passed over than held against the records.
+    telling = [w for w in words if len(w) >= SHORTEST_TELLING and fold(w) in common_words() and fold(w) not in known]
     return [w for w in telling if fold(w)[:STEM] not in texts]
 
 

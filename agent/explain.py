@@ -17,7 +17,7 @@ from vouchrec.agent.llm.base import Completion
 from vouchrec.agent.plan import Plan, plan_reason
 from vouchrec.agent.prompts import reason_prompt
 from vouchrec.agent.types import Explained, Reason
-from vouchrec.agent.verify import relates_wrongly
+from vouchrec.agent.verify import relates_wrongly, wishes_wrongly
 from vouchrec.agent.wording import in_place
 from vouchrec.retrieval.domain import Domain
 from vouchrec.retrieval.errors import ModelError
@@ -77,6 +77,7 @@ def choose(agent: Agent, recommendation: Recommendation, plan: Plan, candidates:
             problem = form_problem(candidate, plan, agent.workspace.domain) or (
                 "wrong_relation" if relates_wrongly(candidate.text, agent.workspace.domain) else ""
             )
+            problem = problem or ("wrong_wish" if wishes_wrongly(candidate.text, plan) else "")
             if problem:
                 failure = f"reason:{problem}"
                 continue

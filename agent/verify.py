@@ -31,7 +31,8 @@ _UNPROVABLE = re.compile(
 )
 _ASKED = re.compile(
     r"\byou(?:'ve| have| had|'d)? (?:just )?(?:ask|want|hop|wish|request|look|need|fanc|said|told|describ|specif|set|gave|nam)\w*"
-    r"|\byour (?:request|wish|ask|brief|order|criteria)",
+    r"|\byou(?:['’]re| are| were) (?:\w+ )?after\b|\bwas the (?:request|wish|brief)\b|\bas you do\b"
+    r"|\byour (?:request|wish|ask|brief|order|criteria|plan)",
     re.IGNORECASE,
 )
 """Words that say what the person asked for."""
@@ -269,6 +270,25 @@ def _is_plain(word: str, plain: frozenset[str]) -> bool:
 def _starts_sentence(text: str, start: int) -> bool:
     before = text[:start].rstrip()
     return not before or before[-1] in ".!?:"
+
+
+_DOT = re.compile(r"(?<=\d)\.(?=\w+\]\])")
+_ATTRIBUTE = re.compile(r"\[\[(?:rec|liked)\d/\w+\]\]")
+
+
+def wishes_wrongly(text: str, plan: Plan) -> bool:
+    """Return whether a wording with references says that something was asked for which only is so.
+
+    What stands in one clause after "you wanted" must be planned as a match, and so must what stands last before "as you asked".
+    """
+    kinds = {_DOT.sub("/", entry.reference): entry.kind for entry in plan.entries}
+    text = _DOT.sub("/", text)  # a dot inside a reference ends no sentence
+    for m in _ASKED.finditer(text):
+        clause = re.split(r"[.,;:!?]", text[m.end() :])[0]
+        said = _ATTRIBUTE.findall(clause) or _ATTRIBUTE.findall(re.split(r"[.!?]", text[: m.start()])[-1])[-1:]
+        if any(kinds.get(reference) != "match" for reference in said):
+            return True
+    return False
 
 
 def relates_wrongly(text: str, domain: Domain) -> bool:

@@ -8,7 +8,7 @@ from vouchrec.agent.compose import composed_reason
 from vouchrec.agent.link import Linker
 from vouchrec.agent.plan import Plan, plan_reason
 from vouchrec.agent.prompts import Planned
-from vouchrec.agent.verify import Verdicts, Verifier, relates_wrongly
+from vouchrec.agent.verify import Verdicts, Verifier, relates_wrongly, wishes_wrongly
 from vouchrec.retrieval.build import builtin_domain
 from vouchrec.retrieval.catalogue import Catalogue
 from vouchrec.retrieval.types import SOURCES, Contribution, Evidence, Item, Query, Recommendation, SharedFact
@@ -182,3 +182,22 @@ def test_composed_reasons_of_the_whole_catalogue_are_verified(verifier: Verifier
 )
 def test_a_person_in_another_persons_role_is_refused(text: str, wrong: bool) -> None:
     assert relates_wrongly(text, builtin_domain()) is wrong
+
+
+WISHED = Planned("match", "[[rec1.genres]]", "horror")
+FACT = Planned("fact", "[[rec1.year]]", "1982")
+
+
+@pytest.mark.parametrize(
+    ("text", "wrong"),
+    [
+        ("You wanted a [[rec1.genres]] film, and [[rec1]] came out in [[rec1.year]].", False),
+        ("You wanted a [[rec1.genres]] film from [[rec1.year]].", True),
+        ("It is from [[rec1.year]], as you asked.", True),
+        ("It is from [[rec1.year]]. It is a [[rec1.genres]] film, as you asked.", False),
+        ("[[rec1]] dates from [[rec1.year]], which is what you were after.", True),
+        ("[[rec1]] dates from [[rec1.year]], and that is that.", False),
+    ],
+)
+def test_a_wish_is_said_only_of_what_was_asked(recommendation: Recommendation, text: str, wrong: bool) -> None:
+    assert wishes_wrongly(text, Plan(recommendation.item, (), (WISHED, FACT))) is wrong

@@ -19,9 +19,18 @@ def soft(attribute: str, op: str, value: object) -> Constraint:
 
 
 def test_a_wish_that_many_items_meet_is_kept() -> None:
-    kept = narrow(CATALOGUE, [soft("countries", "is", "Italy")], ALL, 5)
+    kept = narrow(CATALOGUE, [soft("genres", "is", "western")], ALL, 5)
     assert 5 <= kept.sum() < len(CATALOGUE)
-    assert all("Italy" in CATALOGUE.items[row].values("countries") for row in np.flatnonzero(kept))
+    assert all("western" in CATALOGUE.items[row].values("genres") for row in np.flatnonzero(kept))
+
+
+def test_the_first_country_counts_while_there_are_enough() -> None:
+    japan = Constraint("countries", "is", "Japan")
+    allowed = CATALOGUE.mask([japan])
+    kept = narrow(CATALOGUE, [japan], allowed, 5)
+    assert 5 <= kept.sum() < allowed.sum()
+    assert all(CATALOGUE.items[row].values("countries")[0] == "Japan" for row in np.flatnonzero(kept))
+    assert narrow(CATALOGUE, [japan], allowed, int(allowed.sum())).sum() == allowed.sum(), "too few of them alone"
 
 
 def test_a_wish_that_too_few_meet_is_given_up_and_the_others_stay() -> None:
@@ -47,5 +56,5 @@ def test_moods_need_more_room_than_conditions() -> None:
     assert narrow(CATALOGUE, [mood], few, len(rows)).sum() == few.sum(), "the mood alone would leave no choice"
 
 
-def test_hard_conditions_are_not_its_business() -> None:
+def test_hard_conditions_on_many_values_are_not_its_business() -> None:
     assert narrow(CATALOGUE, [Constraint("genres", "is", "horror")], ALL, 5).sum() == len(CATALOGUE)
