@@ -67,12 +67,15 @@ bench: $(DEV)  ## Measure the time of each stage of a turn on this machine
 		echo "Measuring: $$script"; $(if $(DATA_FOLDER),VOUCH_DATA="$(DATA_FOLDER)") $(BIN)/python "$$script" $(ARGS) || exit 1; done; \
 	[ "$$found" = 1 ] || echo "There is no measurement in bench/."
 
-bench-quality: $(DEV)  ## Measure understanding, reasons and broken constraints; with DATA= also held-out people
+bench-quality: $(DEV)  ## Measure understanding, reasons and broken constraints; with DATA= also recommendations (hours)
 	@echo "Answering the messages with hand-written gold; the report goes to runs/messages."
 	@$(BIN)/python -m vouchrec.evals.messages --out runs/messages
 	@$(if $(DATA_FOLDER),echo "Measuring recommendations for held-out histories; writes docs/results-histories.md.",\
 		echo "Held-out histories are left out: they need DATA=.")
 	@$(if $(DATA_FOLDER),$(BIN)/python -m vouchrec.evals.histories --data "$(DATA_FOLDER)",true)
+	@$(if $(DATA_FOLDER),for name in implicit_ml1m sequential explicit second_domain; do \
+		$(BIN)/python -m vouchrec.evals.benchmarks.$$name --data "$(DATA_FOLDER)" --out "runs/$$name" || exit 1; done,true)
+	@$(if $(DATA_FOLDER),$(BIN)/python -m vouchrec.evals.redial --data "$(DATA_FOLDER)" --out runs/redial --no-meaning,true)
 
 docs: $(DEV)  ## Write the generated pages and parts of pages anew
 	@echo "Writing docs/cli.md, and the tree and the results of README.md."
