@@ -21,7 +21,7 @@ from vouchrec.agent.link import Linker
 from vouchrec.agent.llm.base import Completion
 from vouchrec.agent.plan import Plan, plan_reason
 from vouchrec.agent.prompts import Planned, reason_prompt
-from vouchrec.agent.verify import Verifier, relates_wrongly
+from vouchrec.agent.verify import Verifier, relates_wrongly, wishes_wrongly
 from vouchrec.finetune.examples import AuthoredReason, Example
 from vouchrec.retrieval.domain import Domain
 from vouchrec.retrieval.pipeline import recommend
@@ -72,11 +72,18 @@ class Wordings:
     def composed(self, sampled: Sampled) -> str | None:
         """Return the composed sentence in reference form, or None when it does not pass."""
         text = composed_reason(_in_references(sampled.plan), self._domain)
-        return text if self.passes(text, sampled) else None
+        return text if self.passes(text, sampled, composed=True) else None
 
-    def passes(self, text: str, sampled: Sampled) -> bool:
-        """Return whether serving would show this wording."""
-        if form_problem(Completion(text), sampled.plan, self._domain) or relates_wrongly(text, self._domain):
+    def passes(self, text: str, sampled: Sampled, *, composed: bool = False) -> bool:
+        """Return whether serving would show this wording.
+
+        Args:
+            composed: Made by rules, which put words beside a reference that no author did, and no wrong ones.
+        """
+        problem = form_problem(Completion(text), sampled.plan, self._domain)
+        if (problem and not (composed and problem == "unusual")) or relates_wrongly(text, self._domain):
+            return False
+        if not composed and wishes_wrongly(text, sampled.plan):
             return False
         said = replace(sampled.plan, entries=tuple(e for e in sampled.plan.entries if e.reference in text))
         return self._verifier.verify(render(text, sampled.plan, self._domain), said, sampled.recommendation).verified
