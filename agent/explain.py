@@ -35,6 +35,12 @@ SHORTEST, LONGEST = 6, 60
 MIN_LOGPROB = -3.0
 """Mean log-probability below which a wording counts as babble."""
 _REFERENCE = re.compile(r"\[\[[^\[\]]*\]\]")
+_CUT_SHORT = re.compile(
+    r"(?:(?<!\bit )(?<!\bthat )(?<!\bwhat )(?<!\bthere )(?<!\bone )(?<!\bthis )\b(?:is|was|are|has)"
+    r"|\b(?:an?|the|of|and|or|with|from|your))[.!?]$",
+    re.IGNORECASE,
+)
+"""An ending that leaves a sentence open: "all you need to know is.", but not "that it is."."""
 _REPEATED = re.compile(r"\b(\w+(?: \w+){0,4})[\s,]+\1\b", re.IGNORECASE)
 
 
@@ -121,7 +127,7 @@ def form_problem(candidate: Completion, plan: Plan, domain: Domain) -> str:
     required = _required(plan)
     words = len(render(text, plan, domain).split())
     checks = (
-        ("unfinished", not candidate.finished or not text.endswith((".", "!", "?"))),
+        ("unfinished", not candidate.finished or not text.endswith((".", "!", "?")) or bool(_CUT_SHORT.search(text))),
         (
             "illegal_reference",
             bool(used - legal) or "[[" in _REFERENCE.sub("", text) or "]]" in _REFERENCE.sub("", text),

@@ -78,6 +78,7 @@ def test_the_first_cause_and_what_was_asked_for_must_be_said(plan: Plan, text: s
         ("You wanted [[rec1.genres]], and [[rec1]] has [[rec1.themes]] and [[oh.", "illegal_reference"),
         ("Here is one that is about [[rec1.themes]], as you will see.", "missing_reference"),
         ("You wanted [[rec1.genres]] and [[rec1.themes]] so", "unfinished"),
+        ("You wanted [[rec1.genres]], and that is all you need to know is.", "unfinished"),
         ("[[rec1.genres]], [[rec1.themes]].", "length"),
         (GOOD[:-1] + ", with one more word" * 20 + ".", "length"),
         ("You wanted [[rec1.genres]] and and [[rec1.themes]] tonight.", "repetition"),

@@ -17,7 +17,7 @@ from vouchrec.finetune.dataset import DataOptions, Dataset, build_dataset
 from vouchrec.finetune.examples import AUTHORED, AuthoredReason, read_reasons
 from vouchrec.finetune.grammar import PRODUCTIONS, Grammar
 from vouchrec.finetune.translate import Translator
-from vouchrec.finetune.wording import Wordings
+from vouchrec.finetune.wording import Wordings, reason_examples_of
 from vouchrec.retrieval.build import builtin_domain, builtin_items
 from vouchrec.retrieval.catalogue import Catalogue
 from vouchrec.retrieval.errors import ConfigError, DataFileError
@@ -183,13 +183,21 @@ def test_grammar_speaks_of_the_catalogue(books: Workspace) -> None:
 def test_every_reason_to_learn_passes_the_checks_of_serving(books: Workspace, dataset: Dataset) -> None:
     reasons = [e for e in dataset.train if e.skill == "reason"]
     composed = [e for e in reasons if e.group.startswith("composed")]
-    assert 0 < len(composed) <= 0.4 * len(reasons)
+    assert len(composed) <= 0.4 * len(reasons)
     for example in reasons:
         references = {w for w in example.messages[0].content.split() if w.startswith("[[")}
         assert any(r in example.answer for r in references)
     linker = Linker(books.catalogue, books.popularity)
     lying = AuthoredReason("g", (("fact", "[[rec1.subjects]]"), ("fact", "[[rec1.authors]]")), "A lie.")
     assert Wordings([lying], linker)
+
+
+def test_a_plan_without_an_authored_wording_gets_a_composed_one(books: Workspace) -> None:
+    examples = reason_examples_of(
+        books, Wordings([], Linker(books.catalogue, books.popularity)), None, count=20, seed=1
+    )
+    assert examples
+    assert all(e.group.startswith("composed:") for e in examples)
 
 
 # ---- bad input -----------------------------------------------------------------------------------------------------
