@@ -30,6 +30,7 @@ README, CLI, RESULTS = ROOT / "README.md", ROOT / "docs" / "cli.md", ROOT / "doc
 CONVENTIONS, CATALOGUE = ROOT / "docs" / "conventions.md", ROOT / "docs" / "how-to" / "own-catalogue.md"
 NUMBERS = (
     "retrieval/pipeline.py",
+    "retrieval/narrow.py",
     "retrieval/diversify.py",
     "retrieval/evidence.py",
     "retrieval/likeness.py",
@@ -44,6 +45,9 @@ NUMBERS = (
     "agent/durations.py",
     "agent/years.py",
     "agent/understand.py",
+    "agent/conditions.py",
+    "agent/opinion.py",
+    "agent/contexts.py",
     "agent/plan.py",
     "agent/explain.py",
     "agent/profile.py",
