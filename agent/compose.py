@@ -89,7 +89,8 @@ def conditions(constraints: Sequence[Constraint], domain: Domain) -> tuple[list[
             after.append(describe(constraint, domain))
         elif constraint.op == "min":
             after.append(_range(constraint, partner, attribute))
-    return before, after
+    # Who both directs and acts is ruled out twice, and said once.
+    return before, list(dict.fromkeys(after))
 
 
 def _range(low: Constraint, high: Constraint, attribute: Attribute | None) -> str:

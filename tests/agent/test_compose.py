@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from vouchrec.agent.compose import describe
+from vouchrec.agent.compose import conditions, describe
 from vouchrec.retrieval.build import builtin_domain
 from vouchrec.retrieval.types import Constraint
 
@@ -23,3 +23,8 @@ from vouchrec.retrieval.types import Constraint
 )
 def test_conditions(constraint: Constraint, words: str) -> None:
     assert describe(constraint, builtin_domain()) == words
+
+
+def test_who_directs_and_acts_is_ruled_out_in_one_breath() -> None:
+    said = [Constraint(a, "is_not", "Charlie Chaplin") for a in ("directors", "cast")]
+    assert conditions(said, builtin_domain()) == ([], ["without Charlie Chaplin"])
