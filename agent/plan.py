@@ -84,6 +84,8 @@ def plan_reason(recommendation: Recommendation, query: Query, domain: Domain) ->
 
 def _causes(recommendation: Recommendation) -> list[Item]:
     evidence = recommendation.evidence
+    if not evidence.exact:  # parts by ablation do not sum to the score: a likeness can be said, a cause can't
+        return []
     if evidence.collaborative_share < CAUSE_SHARE or recommendation.scores["collaborative"] <= 0:
         return []
     return [c.item for c in evidence.contributions[:2] if c.value > 0 and c.share >= CONTRIBUTOR_SHARE]

@@ -48,6 +48,12 @@ def test_weak_contributors_are_no_causes(small_catalogue: Catalogue, value: floa
     assert "cause" not in [kind for kind, _, _ in entries(rec)]
 
 
+def test_approximate_parts_are_no_causes(small_catalogue: Catalogue) -> None:
+    parts = (part(small_catalogue, "alien-1979", 0.6, 0.6),)
+    rec = recommendation(small_catalogue, contributions=parts, collaborative_share=0.4, exact=False)
+    assert "cause" not in [kind for kind, _, _ in entries(rec)]
+
+
 def test_likeness_is_said_of_an_item_of_the_request_only(small_catalogue: Catalogue) -> None:
     alien = small_catalogue.items[small_catalogue.row("alien-1979")]
     shared = (SharedFact(alien, "cast", ("Sigourney Weaver",)), SharedFact(alien, "themes", ("survival",)))
