@@ -261,8 +261,3 @@ def _negated(lowered: str, span: Span) -> bool:
 def asked_after_all(text: str, span: Span) -> bool:
     """Return whether a negation before a value is a question: "is there nothing from the thirties?"."""
     return _QUESTION.search(text.casefold().replace("’", "'")[: span.start]) is not None
-
-
-def contradicts_plain_words(text: str, spans: Sequence[Span], reading: Reading) -> bool:
-    """Return whether a reading says the opposite of what stands right beside a value; see `contradicted`."""
-    return bool(contradicted(text, spans, reading))

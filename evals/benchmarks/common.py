@@ -5,11 +5,9 @@ from __future__ import annotations
 import argparse
 import hashlib
 import json
-import platform
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +16,7 @@ from tqdm import tqdm
 
 from vouchrec.evals.intervals import Interval, bootstrap, paired_bootstrap
 from vouchrec.evals.metrics import ndcg, recall
+from vouchrec.evals.runs.records import versions
 from vouchrec.retrieval.collaborative import CollaborativeScorer
 from vouchrec.retrieval.errors import ConfigError
 from vouchrec.retrieval.scorers.validation import top_k
@@ -26,7 +25,6 @@ from vouchrec.retrieval.types import ItemId, UserId
 __all__ = ["Case", "Method", "Report", "Row", "arguments", "data_folder", "digest", "run_methods", "write_report"]
 
 BOOTSTRAP_SEED = 1
-_LIBRARIES = ("numpy", "scipy", "implicit", "torch", "vouchrec")
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +100,7 @@ class Report:
     cases: int
     items: int
     rows: Sequence[Row]
-    versions: Mapping[str, str] = field(default_factory=lambda: _versions())
+    versions: Mapping[str, str] = field(default_factory=versions)
 
     def markdown(self) -> str:
         """Return the table with its protocol."""
@@ -208,13 +206,3 @@ def data_folder(data: Path, name: str, file: str) -> Path:
     if not (folder / file).is_file():
         raise ConfigError(f"{folder} has no {file}.", hint=f"Put the public data set {name} there.")
     return folder
-
-
-def _versions() -> dict[str, str]:
-    found = {"python": platform.python_version()}
-    for name in _LIBRARIES:
-        try:
-            found[name] = version(name)
-        except PackageNotFoundError:
-            continue
-    return found

@@ -27,7 +27,7 @@ __all__ = ["Manifest", "RunFolder", "protocol_hash", "read_run", "versions"]
 
 MANIFEST, ROWS, CASES = "run.json", "rows.jsonl", "cases.parquet"
 FORMAT = 1
-_LIBRARIES = ("vouchrec", "numpy", "scipy", "torch", "transformers", "chromadb", "pyarrow")
+_LIBRARIES = ("vouchrec", "numpy", "scipy", "implicit", "torch", "transformers", "chromadb", "pyarrow")
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from vouchrec.agent.link import Linker, Screen
-from vouchrec.agent.rules import contradicts_plain_words, read_by_rules
+from vouchrec.agent.rules import contradicted, read_by_rules
 from vouchrec.agent.types import ITEM_ROLES, VALUE_ROLES, Reading
 
 SHOWN = ("heat-1995", "alien-1979", "up-2009")
@@ -86,4 +86,4 @@ def test_contrast_ends_a_negation(linker: Linker) -> None:
 def test_a_number_is_not_negated_from_another_clause(linker: Linker, text: str, refused: bool) -> None:
     spans = [s for s in linker.link(text) if any(c.op in ("min", "max") for c in s.constraints)]
     assert len(spans) == 1
-    assert contradicts_plain_words(text, spans, Reading("critique", ("exclude",))) is refused
+    assert bool(contradicted(text, spans, Reading("critique", ("exclude",)))) is refused
