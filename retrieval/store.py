@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import random
 import sqlite3
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -24,6 +25,8 @@ EventKind: TypeAlias = Literal["rating", "like", "dislike", "seen", "forget"]
 EVENT_KINDS: tuple[EventKind, ...] = get_args(EventKind)
 SCHEMA_VERSION = 1
 _BATCH = 500
+_LONGEST_WAIT_S = 10.0
+"""How long a connection waits for another one that writes."""
 _MIGRATION_LOCK = 0x766F756368
 """Key of the PostgreSQL advisory lock under which one process at a time makes or changes the tables."""
 _NUMBER = sa.BigInteger().with_variant(sa.Integer, "sqlite")
@@ -318,9 +321,27 @@ def _make_engine(url: sa.URL) -> sa.Engine:
 
 def _sqlite_settings(connection: sqlite3.Connection, _record: object) -> None:
     connection.isolation_level = None  # transactions begin where `_sqlite_begin` says, not where the driver guesses
-    connection.execute("PRAGMA busy_timeout=10000")
-    connection.execute("PRAGMA journal_mode=WAL")
+    connection.execute(f"PRAGMA busy_timeout={int(_LONGEST_WAIT_S * 1000)}")
+    _write_ahead(connection)
     connection.execute("PRAGMA synchronous=NORMAL")
+
+
+def _write_ahead(connection: sqlite3.Connection) -> None:
+    """Turn on the write-ahead log.
+
+    Two that first open a new file together each hold a read lock that the other would have to give up. SQLite then refuses at
+    once, without the busy timeout, so that waiting is ours to do.
+    """
+    until = time.monotonic() + _LONGEST_WAIT_S
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode=WAL")
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > until:
+                raise
+            time.sleep(random.uniform(0.002, 0.02))
+        else:
+            return
 
 
 def _sqlite_begin(connection: sa.Connection) -> None:
