@@ -45,7 +45,7 @@ class Settings:
     blocks: int = 3
     l2: float = 1.0
     group_l2: float = 10.0
-    learn_cases: int = 600
+    learn_cases: int = 1200
     seed: int = 0
     use_recovered: bool = True
 

@@ -43,6 +43,9 @@ RIDGES = {
 TOWERS = (
     TowerSettings(seed=0),
     TowerSettings(seed=1, width=96, dropout=0.45, turns=20),
+    TowerSettings(seed=2, width=96, dropout=0.45, turns=20),
+    TowerSettings(seed=3),
+    TowerSettings(seed=4, width=128, dropout=0.5, turns=20),
 )
 """Towers whose logits are averaged: the start and the order of training are chance."""
 FLOOR = 1e-5
