@@ -162,6 +162,39 @@ def given_up(message: str, domain: Domain) -> frozenset[str]:
     return frozenset(names[m[1]] for m in found) if words else frozenset()
 
 
+_THAN_THAT = re.compile(
+    r"\b(?:(?P<before>before|earlier\s+than|older\s+than)|(?P<after>after|since|later\s+than|newer\s+than))\s+(?:then|that)(?=\s*(?:$|[?.!,]))",
+    re.IGNORECASE,
+)
+_DECADE_AWAY = re.compile(
+    r"\bdecade\s+(?:(?P<before>before|earlier)|(?P<after>after|later))\b|\b(?:(?P<previous>previous|preceding)|(?P<next>next|following))\s+decade\b",
+    re.IGNORECASE,
+)
+
+
+def moved_bounds(
+    message: str, stated: tuple[Constraint, ...], previous: Request | None, domain: Domain
+) -> tuple[Constraint, ...]:
+    """Return what a message states with years that it gives by those before: "any from before then?", "the decade after"."""
+    year = next((a.name for a in domain.attributes if a.quantity == "year"), "")
+    bounds = (
+        {c.op: float(str(c.value)) for c in previous.constraints if c.attribute == year and c.op in ("min", "max")}
+        if previous and year
+        else {}
+    )
+    low, high = bounds.get("min"), bounds.get("max")
+    moved: list[Constraint] = []
+    decade, beyond = _DECADE_AWAY.search(message), _THAN_THAT.search(message)
+    if decade and low is not None and high is not None:
+        shift = -10 if decade["before"] or decade["previous"] else 10
+        moved = [Constraint(year, "min", low + shift), Constraint(year, "max", high + shift)]
+    elif beyond and beyond["before"] and low is not None:
+        moved = [Constraint(year, "max", low - 1)]
+    elif beyond and beyond["after"] and high is not None:
+        moved = [Constraint(year, "min", high + 1)]
+    return (*(c for c in stated if c.attribute != year), *moved) if moved else stated
+
+
 def _rules_out(old: Constraint, wanted: Constraint) -> bool:
     """Return whether an earlier condition keeps a wanted value out."""
     same = old.attribute == wanted.attribute and {v.casefold() for v in old.values()} & {

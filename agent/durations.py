@@ -58,7 +58,7 @@ _BOUNDS = rf"(?<!\w)(?:(?P<max>{_MAX})|(?P<min>{_MIN})|(?P<about>{_ABOUT}))"
 _AMOUNT = re.compile(
     rf"(?<![\w.:])(?:{_BOUNDS}\s*-?\s*(?:the\s+)?(?:about\s+)?)?{_time()}(?:\s*ish\b)?(?:\s+mark\b)?"
     r"(?P<tail>\s*(?:max(?:imum)?|tops|or\s+(?:less|shorter|under)|(?:at\s+)?(?:the\s+)?(?:very\s+)?most|at\s+the\s+(?:outside|longest)|and\s+(?:no|not\s+a\s+minute)\s+(?:more|longer)|"
-    r"is\s+(?:my\s+|the\s+)?(?:max(?:imum)?|limit)|limit))?\b"
+    r"is\s+(?:my\s+|the\s+)?(?:max(?:imum)?|limit)|limit)|\s*,\s*(?:tops|max|at\s+(?:the\s+)?most)\b)?\b"
     r"(?P<toomuch>\s+(?:is|are)\s+(?:far\s+|way\s+)?too\s+(?:much|long))?"
     r"(?P<up>\s*(?:or\s+(?:more|longer)|\+|minimum|at\s+(?:the\s+)?(?:very\s+)?least))?",
     re.IGNORECASE,
@@ -117,6 +117,15 @@ _DEADLINE = (
     re.compile(r"\bin\s+$", re.IGNORECASE),
     re.compile(r"\s*,?\s*(?:i|we|he|she|they|my|our|the)\b", re.IGNORECASE),
 )
+_HAVE = re.compile(
+    r"\b(?:have|['’]ve|got|(?:baby|kids?|he|she|it)\s+(?:naps?|sleeps?)\s+for|fits?\s+(?:in|into|within))\s+(?:(?:got|only|just|about|exactly|roughly|maybe|like|around)\s+)*$",
+    re.IGNORECASE,
+)
+"""Who has an hour and a half wants nothing longer."""
+_MUST_FIT = re.compile(
+    r"[^.!?]*\b(?:to\s+(?:kill|spare|fill)|(?:has|have|needs?)\s+to\s+fit|fits?\s+in\b|before\s+(?:i|we|he|she|they|my|our|the|bed)\b)",
+    re.IGNORECASE,
+)
 _WANTED = re.compile(r"\b(?:want|need|fancy|like|sit\s+through|for)\s+$", re.IGNORECASE)
 
 
@@ -153,7 +162,10 @@ def _amounts(text: str, name: str) -> Iterator[Span]:
             continue
         if not bounded and (not _SHORTEST <= minutes <= _LONGEST or _passes(text, m)):
             continue
-        yield number_span(m, name, _bounded(m, name, minutes))
+        if not bounded and minutes >= 30 and (_HAVE.search(text[: m.start()]) or _MUST_FIT.match(text, m.end())):
+            yield number_span(m, name, (Constraint(name, "max", minutes),))
+        else:
+            yield number_span(m, name, _bounded(m, name, minutes))
 
 
 def _passes(text: str, match: re.Match[str]) -> bool:

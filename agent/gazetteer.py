@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from rapidfuzz import fuzz, process
+from rapidfuzz.distance import OSA
 
 from vouchrec.agent.words import common_words, name_key, without_article
 from vouchrec.retrieval.catalogue import Catalogue, fold
@@ -25,6 +26,8 @@ FUZZY_PERSON_CUTOFF = 85.0
 LONGEST_PLAIN = 7
 """Letters from which a surname is unlike enough to other words that a misspelling of it is told alone."""
 _FULL_NAMES = {"jimmy": "jam", "bill": "wil", "bob": "rob", "bobby": "rob", "dick": "ric", "johnny": "joh"}  # fmt: skip
+_LONG_WORD = 9
+"""Letters from which a misspelt value may have two typing errors."""
 _PLURALS = ("s", "es")
 _LOWER_WORD = re.compile(r"(?<![\w'’-])[a-z]{3,}(?![\w'’-])")
 
@@ -51,12 +54,16 @@ class Gazetteer:
         self._popularity = popularity
         self._entries: dict[tuple[str, ...], Entry] = defaultdict(Entry)
         self._title_strings: dict[str, tuple[str, ...]] = {}
+        self._value_names: dict[str, tuple[str, ...]] = {}
         self._domain_words: set[str] = set()
         for row in range(len(catalogue)):
             self.add_item(row)
         for attribute in catalogue.domain.attributes:
             if attribute.kind in ("list", "text") and attribute.filterable:
                 self._add_people(attribute) if attribute.people else self._add_values(attribute)
+        for attribute in catalogue.domain.attributes:
+            if attribute.implies:
+                self._add_implied(attribute)
         for word in (catalogue.domain.noun, catalogue.domain.plural, *catalogue.domain.nouns):
             self._domain_words.update(name_key(word))
         # A word that descriptions write small is no name by itself: "judge", "hill", "park".
@@ -161,6 +168,21 @@ class Gazetteer:
             (self.by_popularity(self._entries[self._title_strings[name]].items)[0], score) for name, score in same[:n]
         ]
 
+    def nearest_value(self, words: str) -> tuple[str, ...] | None:
+        """Return the key of the value that one or two misspelt words mean ("comdey", "spagetti western"), or None.
+
+        One wrong, missing, additional or exchanged letter is allowed, two in long words.
+        """
+        if not self._value_names:
+            self._value_names.update(
+                (" ".join(key), key)
+                for key, entry in self._entries.items()
+                if entry.values and not entry.items and not entry.people and len(key) <= 2 and len(" ".join(key)) > 4
+            )
+        cutoff = 1 if len(words) < _LONG_WORD else 2
+        found = process.extractOne(words, self._value_names.keys(), scorer=OSA.distance, score_cutoff=cutoff)
+        return self._value_names[found[0]] if found and found[0][0] == words[0] else None
+
     def _add_people(self, attribute: Attribute) -> None:
         surnames: dict[str, set[str]] = defaultdict(set)
         for item in self._catalogue.items:
@@ -221,7 +243,14 @@ class Gazetteer:
                 self._know(initials, person)
 
     def _know(self, key: tuple[str, ...], person: str) -> None:
-        self._known_as.setdefault(key, {person: self._entries[name_key(person)].people[person]})
+        found = {person: self._entries[name_key(person)].people[person]}
+        self._known_as.setdefault(key, found)
+        possessive = (f"{key[0]}s",)  # "nolans shortest film"
+        if len(key) == 1 and len(key[0]) > 4 and possessive not in self._entries and self._is_no_word(possessive[0]):
+            self._known_as.setdefault(possessive, found)
+
+    def _is_no_word(self, word: str) -> bool:
+        return not self.is_ordinary(word) and not self.is_ordinary(word.removesuffix("s"))
 
     def _items_by_person(self) -> dict[str, set[ItemId]]:
         found: dict[str, set[ItemId]] = defaultdict(set)
@@ -255,10 +284,32 @@ class Gazetteer:
             for part in value.split("|"):  # so that a country without items is understood, and then honestly not found
                 self._add_value(part, attribute.name, (Constraint(attribute.name, "is", part),))
 
+    def _add_implied(self, attribute: Attribute) -> None:
+        """Let names of one attribute mean what they hold of another: "courtroom drama" is also a drama, "slasher" also horror."""
+        for key, entry in self._entries.items():
+            own = next((meant for name, meant in entry.values if name == attribute.name), None)
+            if own is None or entry.values[0][0] not in (attribute.name, attribute.implies):
+                continue
+            whole = [meant for name, meant in entry.values if name == attribute.implies]
+            words = [self._entries.get((word,)) for word in key] if len(key) > 1 and not whole else []
+            implied = [c for word in words if word for c in _of_attribute(word, attribute.implies)]
+            rest = [value for value in entry.values if value[0] not in (attribute.name, attribute.implies)]
+            # A name of both is first what it was called before: "no love stories" rules out romance, not one kind of it.
+            named = [c for meant in whole for c in meant]
+            joined = tuple(dict.fromkeys((*named, *own, *implied)))
+            entry.values[:] = [(attribute.implies if named else attribute.name, joined), *rest]
+
     def _add_value(self, surface: str, attribute: str, meant: tuple[Constraint, ...]) -> None:
         key = name_key(surface)
         if key and not any(name == attribute for name, _ in self._entries[key].values):
             self._entries[key].values.append((attribute, meant))
+
+
+def _of_attribute(entry: Entry, attribute: str) -> Iterator[Constraint]:
+    """Yield what a name means of one attribute, when that is one value."""
+    for name, constraints in entry.values:
+        if name == attribute and len(constraints) == 1 and constraints[0].op == "is":
+            yield constraints[0]
 
 
 def _short_names(words: tuple[str, ...]) -> Sequence[tuple[str, ...]]:

@@ -18,9 +18,9 @@ from vouchrec.agent.gazetteer import LONGEST_NAME, Entry, Gazetteer
 from vouchrec.agent.numbers import link_numbers, plain_bound
 from vouchrec.agent.people import People
 from vouchrec.agent.references import References
-from vouchrec.agent.spelling import misspelt_people, misspelt_titles, written_as_titles
+from vouchrec.agent.spelling import misspelt_people, misspelt_titles, misspelt_values, written_as_titles
 from vouchrec.agent.symbols import Symbols
-from vouchrec.agent.titles import capitalised, evident, in_unknown_name, list_goes_on
+from vouchrec.agent.titles import capitalised, evident, in_unknown_name, list_goes_on, sentence_start
 from vouchrec.agent.types import Span
 from vouchrec.agent.words import Token, scan, tokenize
 from vouchrec.retrieval.catalogue import Catalogue
@@ -35,7 +35,7 @@ _ADVERB = re.compile(
     re.IGNORECASE,
 )
 _PEOPLE_AFTER = re.compile(
-    r"\s+(?:than\s+me\b|of\s+the\s+two\b|(?:brothers?|sisters?|siblings?|people|person|persons|men|man|women|woman|kids?|child|children|couples?|folks?|relatives?|"
+    r"\s+(?:than\s+(?:me|i\s+am|us|we\s+are|(?:my|your|our|his|her|their)\s+(?:own\s+)?(?:mom|mum|mother|dad|father|parents?|gran\w*|grand\w*|kids?|child\w*|wife|husband|sister|brother|uncle|aunt|house|car|cat|dog|self))\b|of\s+the\s+two\b|(?:brothers?|sisters?|siblings?|people|person|persons|men|man|women|woman|kids?|child|children|couples?|folks?|relatives?|"
     r"cousins?|boys?|girls?|actors?|actress(?:es)?|attention)\b)",
     re.IGNORECASE,
 )
@@ -103,6 +103,7 @@ class Linker:
         taken.add(self._named(text, tokens, strong=False))
         taken.add(self._people.unknown(text, tokens, tuple(taken.spans)))
         taken.add(misspelt_people(text, tokens, taken.free(tokens), self.gazetteer, self._people))
+        taken.add(self._misspelt_values(text, tokens, taken.free(tokens)))
         taken.add(misspelt_titles(text, tokens, taken.free(tokens), self.gazetteer))
         return sorted(taken.spans, key=lambda s: s.start)[:MAX_SPANS]
 
@@ -134,6 +135,18 @@ class Linker:
             if span is not None and not (strong and length == 1 and span.kind != "title"):
                 return span
         return None
+
+    def _misspelt_values(self, text: str, tokens: Sequence[Token], free: Sequence[bool]) -> Iterator[Span]:
+        for position, length, entry in misspelt_values(tokens, free, self.gazetteer):
+            if (
+                not capitalised(text, tokens, position, 1)
+                or text.isupper()
+                or sentence_start(text, tokens[position].start)
+            ):
+                start, end = tokens[position].start, tokens[position + length - 1].end
+                attribute, meant = entry.values[0]
+                others = tuple(constraints[0] for _, constraints in entry.values[1:])
+                yield Span(start, end, text[start:end], attribute, constraints=meant, others=others, guess=True)
 
     def _entry(self, key: tuple[str, ...]) -> Entry | None:
         return self.gazetteer.get(key) or (Entry() if self.gazetteer.known_as(key) else None)

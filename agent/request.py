@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 
-from vouchrec.agent.conditions import carry, given_up, stated_constraints
+from vouchrec.agent.conditions import carry, given_up, moved_bounds, stated_constraints
 from vouchrec.agent.foreign_rules import asks_for_others, english_wish
 from vouchrec.agent.language import spoken
 from vouchrec.agent.rules import is_permitted, starts_over
@@ -17,9 +17,21 @@ from vouchrec.retrieval.types import Constraint, ItemId
 _OTHERS = re.compile(r"\b(?:another|others|else|different|new ones)\b", re.IGNORECASE)
 _MORE = re.compile(r"\b(?:more|other|next|again)\b", re.IGNORECASE)
 _CONTINUES = re.compile(
-    r"\b(?:still|also|as well|the same|as before|as i said|everything else|the rest|in addition|on top of that)\b",
+    r"\b(?:still|also|as well|same|as before|as i said|everything else|the rest|in addition|on top of that|instead)\b"
+    r"|^\W*(?:(?:ok(?:ay)?|yes|yeah|yep|fine|good|great|hm+|no|nah|vale|bueno|bon|gut)[\s,.!]+)?(?:and|but|or|plus|only|just|rather|preferably|ideally|make it|y|pero|et|mais|plut[oô]t|und|aber|lieber|"
+    r"ma|anzi|mas)\b"
+    r"|\b(?:of|from|among|out of) (?:these|those|them)\b|\bde (?:esas|esos|estas|estos)\b|\b(?:something|anything|one) (?:a (?:bit|little) )?more\b",
     re.IGNORECASE,
 )
+"""What says that a message goes on with the wish before it."""
+_ANEW = re.compile(
+    r"\b(?:now|next|new|another time|different|change of|switch|forget|instead of that|moving on|actually,? (?:i|let|can|how)|for (?:tomorrow|next|later)|also (?:need|want)|"
+    r"(?:recommend|suggest|looking for|look for|show me|find me|give me|i(?:'d| would)? (?:want|like|need)|we (?:want|need)|can you|could you|do you have|have you got|got any|any good))\b",
+    re.IGNORECASE,
+)
+"""What begins a wish of its own."""
+_SHORT_WISH = 7
+"""Words up to which a message that names no new kind changes the wish before it."""
 _NARROWS = re.compile(
     r"\b(?:narrow|keep|(?:out )?of (?:these|those|them|the (?:list|\w+ you))|among (?:these|those|them)|from (?:these|those|this list)|remove|drop|replace|swap)\b",
     re.IGNORECASE,
@@ -41,6 +53,7 @@ def build_request(
     pairs = list(zip(spans, reading.roles, strict=True))
     stated = stated_constraints(message, pairs, domain)
     previous = conversation.state.request if conversation.state and not starts_over(message) else None
+    stated = moved_bounds(message, stated, previous, domain)
     # "War is fine after all" wants no war film, and takes "no war" back.
     allowed = [s for s, r in pairs if r == "ignore" and not s.is_item and is_permitted(message, s)]
     lifted = (
@@ -79,8 +92,16 @@ def _is_fresh(message: str, pairs: Sequence[tuple[Span, Role]], stated: Sequence
     """Return whether a request stands by itself: it names what is wanted, and not only limits and what is not."""
     if _CONTINUES.search(message) or (not stated and _OTHERS.search(message)):
         return False
+    if len(message.split()) <= _SHORT_WISH and not _ANEW.search(message) and not _names_kind(stated, domain):
+        return False
     named = any(c.op in ("is", "any_of") and (a := domain.attribute(c.attribute)) and not a.quantity for c in stated)
     return named or bool(_items(pairs, "like")) or not (stated or any(s.is_item for s, _ in pairs))
+
+
+def _names_kind(stated: Sequence[Constraint], domain: Domain) -> bool:
+    """Return whether what is wanted names a kind of item: a value of the first attribute that is none of a person or a number."""
+    kind = next((a for a in domain.attributes if a.kind == "list" and not a.people), None)
+    return kind is not None and any(c.attribute == kind.name and c.op in ("is", "any_of") for c in stated)
 
 
 def _settle_act(act: Act, spans: Sequence[Span], roles: Sequence[Role], conversation: Conversation) -> Act:

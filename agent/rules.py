@@ -36,7 +36,7 @@ _DISLIKED = re.compile(
     r"\b(?:hate[ds]?|dislike[ds]?|(?:did|do|does|could|can)(?:n['’]?t| not) (?:really )?(?:like|stand|love|enjoy|care|get into)|left me cold|bor(?:ed|ing)|awful|terrible|meh|overrated|less like|not a fan|unlike|rubbish|not for me|sick of|tired of|nothing like|not like)\b"
 )
 _NEGATION = re.compile(
-    r"\b(?:no|not|nothing|without|w/o|sans|except|excluding|avoid|minus|never|neither|nor|anything but|anyone but|other (?:\w+ )?than|hates?|refus(?:es?|ing)|veto(?:es|ed)?|(?:don|doesn|didn|isn|aren|won|can)['’]?t|hold the|skip|zero|less|can['’]?t stand|no more|rather than|instead of|sick of|tired of|none of)\b|\btoo\s*$"
+    r"\b(?:no|not|nothing|without|w/o|sans|except|excluding|avoid|minus|never|neither|nor|anything but|anyone but|(?:very )?last thing (?:i|we|he|she|they) (?:really )?(?:need|want)s?(?: (?:right now|now|tonight|today))? (?:is|are|would be)|apart from|aside from|other (?:\w+ )?than|hates?|refus(?:es?|ing)|veto(?:es|ed)?|(?:don|doesn|didn|isn|aren|won|can)['’]?t|hold the|skip|zero|less|can['’]?t stand|no more|rather than|instead of|sick of|tired of|none of)\b|\btoo\s*$"
 )
 _SOFT = re.compile(
     r"\b(?:maybe|perhaps|ideally|preferably|prefer|if possible|a bit|kind ?of|sort ?of|would be nice|bonus)\b"
@@ -137,13 +137,14 @@ def _clause_after(text: str, span: Span, spans: Sequence[Span]) -> str:
 
 
 _PLAIN_NEGATION = re.compile(
-    r"\b(?:no|not|without|w/o|sans|minus|except|excluding|never|nothing(?: with| from| by)?|anything but|anyone but|avoid|hates?|no more)"
+    r"\b(?:no|not|without|w/o|sans|minus|ex?c?ep?c?t(?: for)?|excluding|never|nothing(?: with| from| by)?|anything but|anyone but|everything but|avoid|hates?|no more"
+    r"|(?:very )?last thing (?:i|we|he|she|they) (?:really )?(?:need|want)s?(?: (?:right now|now|tonight|today))? (?:is|are|would be)|(?:apart|aside) from|none of (?:the|those|your) (?:ones )?(?:about|with|by|from))"
     r"\s+(?:an?\s+|the\s+|any\s+|more\s+|by\s+|with\s+|from\s+|in\s+)*$"
 )
 _ANY_NEGATION = re.compile(
     r"\b(?:no|not|nothing|without|w/o|sans|except|excluding|avoid|minus|never|neither|nor|but|other (?:\w+ )?than|refus\w*|veto\w*|hat(?:e|es|ed|ing)|\w+n['’]?t|hold|skip|"
     r"zero|less|least|rather|instead|sick|tired|none|enough|over|too|stop|anti|non|un\w+|dislike\w*|boring|drop|lose|bar|only|free|cut|"
-    r"ban|allergic|past|pass|fewer|out|nope|nah|meh|ugh|miss|worst|bad|rid|away|leave|ditch|scrap|apart|aside)\b"
+    r"ban|allergic|past|pass|fewer|out|nope|nah|meh|ugh|miss|worst|bad|rid|away|leave|ditch|scrap|apart|aside|last|exept|execpt|excpet)\b"
 )
 
 
@@ -153,15 +154,25 @@ def is_softened(text: str) -> bool:
 
 
 _CLAUSE = re.compile(r"[,.;!?]|\sand\s")
+_SENTENCE = re.compile(r"[.!?](?=\s|$)")
+_TAKEN_BACK = re.compile(
+    r"\b(?:sick|tired|bored|fed up|had enough|enough|hate|can['’]?t stand|not|no|don['’]?t)\b[^.!?]{0,30}\b(?:them|those|these|that|it|either)\b"
+)
+"""What says of something named in an earlier sentence that it is not wanted."""
 
 
 def _may_negate(text: str, span: Span) -> str:
-    """Return the part of a message whose words can negate a span: all of it, or its own clause for a number.
+    """Return the part of a message whose words can negate a span: its own sentence, or its own clause for a number.
 
-    "Nothing animated, and from after 2000" wants films after 2000: a number is no part of a negated list of kinds.
+    "Nothing animated, and from after 2000" wants films after 2000: a number is no part of a negated list of kinds. "Nothing from
+    Spain. Drama or thriller." wants dramas; but what "I'm sick of them" refuses stands in a sentence before.
     """
     if not any(c.op in ("min", "max") for c in span.constraints):
-        return text
+        if _TAKEN_BACK.search(text, span.end):
+            return text
+        ends = [m.end() for m in _SENTENCE.finditer(text, 0, span.start)]
+        end = _SENTENCE.search(text, span.end)
+        return text[ends[-1] if ends else 0 : end.start() if end else len(text)]
     starts = [m.end() for m in _CLAUSE.finditer(text, 0, span.start)]
     stop = _CLAUSE.search(text, span.end)
     # Without the number's own words: "under" and "over" negate nothing.
@@ -239,13 +250,18 @@ def refused_in_list(text: str, spans: Sequence[Span]) -> list[int]:
     return found
 
 
+_KNOWN = re.compile(
+    r"\b(?:know (?:it|them|that|those|both|all)(?: of (?:them|those))? (?:by heart|already|inside out|well)|(?:do|please) not (?:offer|suggest|recommend|give)|"
+    r"don['’]?t (?:offer|suggest|recommend|give))\b"
+)
 _I_HAVE_SEEN = re.compile(r"\b(?:i|we|they)(?:['’]?ve|\s+have)?\s+(?:all\s+|already\s+|just\s+)?(?:seen|watched)\b")
 
 
 def only_seen(text: str) -> bool:
     """Return whether a message says of titles that they were seen, and nothing of liking: "we've seen A, B and C"."""
     lowered = text.casefold()
-    return _I_HAVE_SEEN.search(lowered) is not None and not _LIKED.search(lowered) and " like" not in lowered
+    said = _I_HAVE_SEEN.search(lowered) or _KNOWN.search(lowered)
+    return said is not None and not _LIKED.search(lowered) and " like" not in lowered
 
 
 def starts_over(text: str) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
-from vouchrec.agent.gazetteer import LONGEST_PLAIN, Gazetteer
+from vouchrec.agent.gazetteer import LONGEST_PLAIN, Entry, Gazetteer
 from vouchrec.agent.people import People
 from vouchrec.agent.titles import TITLE_CUES, capitalised
 from vouchrec.agent.types import Span
@@ -13,6 +13,8 @@ from vouchrec.agent.words import Token, common_words, name_key, scan
 from vouchrec.retrieval.types import ItemId
 
 _LONGEST = 6
+_SHORTEST_VALUE = 5
+"""Letters from which an unknown word can be a misspelt value."""
 _WRITTEN_AS_TITLE = 92.0
 """Likeness from which capitalised words are a title before any of them is taken as a value ("Forest Gump")."""
 
@@ -57,6 +59,23 @@ def misspelt_people(
         return None if meant is None else replace(meant, guess=True)
 
     return scan(tokens, at)
+
+
+def misspelt_values(
+    tokens: Sequence[Token], free: Sequence[bool], gazetteer: Gazetteer
+) -> Iterator[tuple[int, int, Entry]]:
+    """Yield the first token, the number of tokens and the meaning of words that are nearly a value ("comdey")."""
+    for position, word in enumerate(tokens):
+        if not free[position] or len(word.folded) < _SHORTEST_VALUE or word.folded in common_words():
+            continue
+        if gazetteer.is_ordinary(word.folded) or (word.folded,) in gazetteer:
+            continue
+        both = position + 1 < len(tokens) and free[position + 1]
+        pair = gazetteer.nearest_value(f"{word.folded} {tokens[position + 1].folded}") if both else None
+        key = pair or gazetteer.nearest_value(word.folded)
+        entry = gazetteer.get(key) if key else None
+        if entry is not None:
+            yield position, 2 if pair else 1, entry
 
 
 def _written_at(

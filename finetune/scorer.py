@@ -61,7 +61,7 @@ RATED_RULE = SplitRule()
 """Split of the people of MovieTweetings."""
 TOLD_RULE = SplitRule(least=3)
 """Split of the dialogues of ReDial, which hold fewer likes each."""
-MOST_BYTES = 5_000_000
+MOST_BYTES = 10_000_000
 """Size that the weight file must stay under."""
 
 

@@ -25,6 +25,7 @@ from vouchrec.agent.link import Linker, Screen
 from vouchrec.agent.llm.tagger import ROLES, Range, TaggerNet, load_tagger_tokenizer, mark, save_tagger
 from vouchrec.agent.types import ACTS
 from vouchrec.finetune.examples import AUTHORED, Names, split_groups, vary
+from vouchrec.finetune.redial_messages import read_redial
 from vouchrec.retrieval.build import builtin_domain, builtin_items
 from vouchrec.retrieval.catalogue import Catalogue
 from vouchrec.retrieval.errors import ConfigError
@@ -186,6 +187,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     default = TaggerConfig()
     parser.add_argument("--out", type=Path, required=True, help="folder of the finished second reader")
+    parser.add_argument(
+        "--data", type=Path, help="folder of the public data sets: learn from the annotated messages of ReDial too"
+    )
     parser.add_argument("--copies", type=int, default=default.copies)
     parser.add_argument("--epochs", type=float, default=default.epochs)
     parser.add_argument("--rate", type=float, default=default.rate)
@@ -196,6 +200,7 @@ def main() -> None:
     catalogue = Catalogue(builtin_items(), builtin_domain())
     linker, tokenizer = Linker(catalogue, np.zeros(len(catalogue), np.float32)), load_tagger_tokenizer()
     turns = read_messages(sorted(AUTHORED.glob("messages_*.jsonl")))
+    turns += read_redial(options.data) if options.data else []
     kept = split_groups([t.group for t in turns], held_out=config.held_out, seed=SPLIT_SEED)
     learnt = [t for t in turns if t.group not in kept]
     train = list(tag_examples(learnt, linker, tokenizer, copies=config.copies, seed=config.seed))

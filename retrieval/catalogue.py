@@ -195,12 +195,15 @@ _READERS: dict[Kind, Callable[[_Place, object], AttributeValue]] = {
 
 
 def item_text(item: Item) -> str:
-    """Return the text that stands for an item when it is embedded or searched by word: title, attributes, description."""
-    parts = [item.title, *item.aliases]
+    """Return the text that stands for an item when it is embedded or searched by word: title, description, attributes.
+
+    An encoder reads the beginning of a long text only, and what an item is about tells more than its cast.
+    """
+    parts = [item.title, *item.aliases, *([item.description] if item.description else [])]
     for name, value in item.attributes.items():
         joined = ", ".join(value) if isinstance(value, tuple) else str(value)
         parts.append(f"{name}: {joined}")
-    return ". ".join(parts) + (f". {item.description}" if item.description else "")
+    return ". ".join(parts)
 
 
 def item_hash(item: Item) -> str:

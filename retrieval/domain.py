@@ -51,6 +51,8 @@ class Attribute:
         cues: Words that go before or after a person's name to mean this attribute ("directed by").
         words: Words that speak of this attribute without naming a value ("director", "directing").
         nouns: How a value stands as a noun where it is more than itself ("heist" to "a heist").
+        implies: Attribute whose values are meant as well where the words of this one's values hold them: "psychological
+            thriller" (a subgenre) asks for a thriller (a genre). Empty for none.
     """
 
     name: str
@@ -69,6 +71,7 @@ class Attribute:
     cues: tuple[str, ...] = ()
     words: tuple[str, ...] = ()
     nouns: Mapping[str, str] = field(default_factory=dict[str, str])
+    implies: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -236,6 +239,10 @@ def _parse_attributes(raw: object, where: str) -> tuple[Attribute, ...]:
     names = [a.name for a in attributes]
     if len(set(names)) != len(names):
         raise ConfigError(f"{where}: attribute '{next(n for n in names if names.count(n) > 1)}' is declared twice.")
+    for attribute in attributes:
+        if attribute.implies and attribute.implies not in names:
+            problem = f"{where} [attributes.{attribute.name}]: implies names '{attribute.implies}'"
+            raise ConfigError(f"{problem}, which is not a declared attribute.")
     return attributes
 
 
@@ -267,6 +274,7 @@ def _parse_attribute(entry: Mapping[str, object], where: str) -> Attribute:
         cues=_strings(entry.get("cues", ()), f"{place} cues"),
         words=_strings(entry.get("words", ()), f"{place} words"),
         nouns={k: _string(nouns, k, "", f"{place} nouns") for k in nouns},
+        implies=_string(entry, "implies", "", place),
     )
 
 
