@@ -58,7 +58,7 @@ def notes(agent: Agent, understanding: Understanding, found: Sequence[Recommenda
         item = agent.workspace.catalogue.get(span.items[0]) if span.guess and span.items else None
         if item is not None:
             said.append(f"I read “{span.text}” as {item.title}.")
-    unseen = _unrecorded(agent.workspace.domain, understanding.request.wish, [r.item for r in found])
+    unseen = _unrecorded(agent.workspace.domain, understanding.request.words, [r.item for r in found])
     if unseen:
         said.append(f"My records of these say nothing about {join([f'“{word}”' for word in unseen])}.")
     if len(found) < query.n:

@@ -31,7 +31,7 @@ def stated_constraints(message: str, pairs: Sequence[tuple[Span, Role]], domain:
         if span.is_item or role in ("about", "ignore") or not span.constraints:
             continue
         if role in ("exclude", "avoid"):
-            found.extend(_negated(span, "hard" if role == "exclude" else "soft"))
+            found.extend(_negated(span, "hard" if role == "exclude" else "soft", domain))
             continue
         for constraint in span.constraints[:1] if span.kind == "person" else span.constraints:
             attribute = domain.attribute(constraint.attribute)
@@ -79,8 +79,11 @@ def _either(old: Constraint, new: Constraint) -> Constraint:
     return replace(old, op="any_of", value=tuple(dict.fromkeys((*old.values(), *new.values()))))
 
 
-def _negated(span: Span, strength: Strength) -> list[Constraint]:
-    """Return the conditions that keep a span's meaning out."""
+def _negated(span: Span, strength: Strength, domain: Domain) -> list[Constraint]:
+    """Return the conditions that keep a span's meaning out.
+
+    All meanings of its words are kept out, but for where a work is set: "nothing Japanese" is no word against Tokyo.
+    """
     numeric = [c for c in span.constraints if c.op in ("min", "max")]
     if len(numeric) == 2:  # a range: no value of it
         low, high = sorted(int(float(str(c.value))) for c in numeric)
@@ -92,7 +95,13 @@ def _negated(span: Span, strength: Strength) -> list[Constraint]:
         value = float(str(only.value))
         flipped = ("max", value - 1) if only.op == "min" else ("min", value + 1)
         return [Constraint(only.attribute, "max" if flipped[0] == "max" else "min", flipped[1], strength)]
-    chosen = span.constraints if span.kind == "person" else (span.constraints[0], *span.others)
+    first = domain.attribute(span.constraints[0].attribute)
+    others = [
+        c
+        for c in span.others
+        if first is None or not first.single or ((a := domain.attribute(c.attribute)) is not None and a.strict)
+    ]
+    chosen = span.constraints if span.kind == "person" else (span.constraints[0], *others)
     return [_without(c, strength) for c in chosen]
 
 

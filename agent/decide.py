@@ -40,6 +40,7 @@ def make_query(request: Request, conversation: Conversation, n: int) -> Query:
         excluded = tuple(dict.fromkeys((*excluded, *conversation.shown)))
     return Query(
         wish=request.wish,
+        words=request.words,
         constraints=request.constraints,
         similar_to=request.liked,
         unlike=request.disliked,

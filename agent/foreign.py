@@ -153,6 +153,10 @@ class Foreign:
         cued = any(known.pattern(cue).search(plain(clause)) for cue in ("like", "liked", "disliked", "seen"))
         return cued and not text.islower()
 
+    def knows(self, word: str) -> bool:
+        """Return whether a folded word is one of another language."""
+        return any(self._is_word(word, language) for language in LANGUAGES)
+
     def _is_word(self, word: str, language: str) -> bool:
         """Return whether a folded word is one of the language, as far as the tables know it."""
         known, words = grammar(language), self._lexicons[language]

@@ -294,10 +294,9 @@ class Gazetteer:
             words = [self._entries.get((word,)) for word in key] if len(key) > 1 and not whole else []
             implied = [c for word in words if word for c in _of_attribute(word, attribute.implies)]
             rest = [value for value in entry.values if value[0] not in (attribute.name, attribute.implies)]
-            # A name of both is first what it was called before: "no love stories" rules out romance, not one kind of it.
-            named = [c for meant in whole for c in meant]
-            joined = tuple(dict.fromkeys((*named, *own, *implied)))
-            entry.values[:] = [(attribute.implies if named else attribute.name, joined), *rest]
+            # What is ruled out is the first alone: "no slashers" leaves other horror.
+            joined = tuple(dict.fromkeys((*own, *(c for meant in whole for c in meant), *implied)))
+            entry.values[:] = [(attribute.name, joined), *rest]
 
     def _add_value(self, surface: str, attribute: str, meant: tuple[Constraint, ...]) -> None:
         key = name_key(surface)

@@ -39,6 +39,11 @@ _PEOPLE_AFTER = re.compile(
     r"cousins?|boys?|girls?|actors?|actress(?:es)?|attention)\b)",
     re.IGNORECASE,
 )
+_SUBJECT = re.compile(
+    r"\b(?:about|set\s+(?:in|on|at)|takes?\s+place\s+in|taking\s+place\s+in|happens?\s+in|happening\s+in|story\s+of)\s+(?:the\s+|a\s+)?$",
+    re.IGNORECASE,
+)
+"""What stands before a place that a work shows, and not where it was made."""
 _YEAR_AFTER = re.compile(r"^\s*[(\[,]?\s*(?:the\s+)?(?P<year>(?:19|20)\d\d)(?!\d|['’]?s\b)(?:\s+one)?(?:\s*[)\]])?")
 
 _FAR = r"(?:(?<!not )\btoo|(?:\b(?:are|is|was|were)|['’](?:re|s))\s+(?:all\s+|both\s+|just\s+)?so)\s+(?:(?:bloody|damn|fucking|freaking)\s+)?"
@@ -138,6 +143,8 @@ class Linker:
 
     def _misspelt_values(self, text: str, tokens: Sequence[Token], free: Sequence[bool]) -> Iterator[Span]:
         for position, length, entry in misspelt_values(tokens, free, self.gazetteer):
+            if self._foreign.knows(tokens[position].folded):  # "comedia" is no misspelt comedy
+                continue
             if (
                 not capitalised(text, tokens, position, 1)
                 or text.isupper()
@@ -167,14 +174,22 @@ class Linker:
         if entry.values:
             if in_unknown_name(text, tokens, position, length):
                 return None
-            attribute, meant = entry.values[0]
+            values = self._of_subject(text[:start], entry)
+            attribute, meant = values[0]
             if len(surface) < 3 and not surface.isupper() and surface.lower() not in ("sf", "us"):
                 return None
             if surface.lower() == "us":  # the pronoun, not the country
                 return None if surface != "US" else Span(start, end, surface, attribute, constraints=meant)
-            others = tuple(constraints[0] for _, constraints in entry.values[1:])
+            others = tuple(constraints[0] for _, constraints in values[1:])
             return Span(start, end, surface, attribute, constraints=meant, others=others)
         return None
+
+    def _of_subject(self, before: str, entry: Entry) -> Sequence[tuple[str, tuple[Constraint, ...]]]:
+        """Return a name's meanings, what it says of the subject first where it is spoken of: "about Vietnam", "set in Japan"."""
+        if len(entry.values) < 2 or not _SUBJECT.search(before):
+            return entry.values
+        single = {a.name for a in self.catalogue.domain.attributes if a.single}
+        return sorted(entry.values, key=lambda value: value[0] in single)
 
     def _is_title(
         self, text: str, tokens: Sequence[Token], position: int, length: int, key: tuple[str, ...], entry: Entry

@@ -14,6 +14,8 @@ from vouchrec.agent.types import Opinion, Reading, Role, Span
 T = TypeVar("T", bound=str)
 SURE = 0.5
 """Probability from which the second reader's choice replaces the model's."""
+SURE_OF_NOTHING = 0.99
+"""Probability from which it may pass over what the model reads as said: a wish that is lost is worse than one too many."""
 
 
 class SecondReader(Protocol):
@@ -41,4 +43,4 @@ def likeliest(opinion: Opinion) -> Reading:
 
 def _settled(said: T, shares: Mapping[T, float]) -> T:
     best = max(shares, key=lambda choice: shares[choice], default=said)
-    return best if shares.get(best, 0.0) >= SURE else said
+    return best if shares.get(best, 0.0) >= (SURE_OF_NOTHING if best == "ignore" else SURE) else said

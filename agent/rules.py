@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from vouchrec.agent.types import Act, Reading, Role, Span
 
 _RESTART = re.compile(
-    r"\b(?:start (?:over|again|afresh|fresh)|restart|reset|new (?:conversation|chat|search)|forget (?:all|everything)|scrap (?:that|all|everything)|clear (?:all|everything|the)|from scratch|clean slate)\b"
+    r"\b(?:forget (?:that|it|all that|this)(?=\s*[.,!?]|\s+(?:what|how|let|give|show|and)\b)|wipe (?:all|everything|it|that)|start (?:over|again|afresh|fresh)|restart|reset|new (?:conversation|chat|search)|forget (?:all|everything)|scrap (?:that|all|everything)|clear (?:all|everything|the)|from scratch|clean slate)\b"
 )
 _PROFILE = re.compile(
     r"\b(?:what do you (?:know|remember) about me|my (?:profile|tastes?|history|data)|(?:forget|remember) that i|what (?:have|did) i (?:like|liked|seen|told))"
@@ -138,7 +138,7 @@ def _clause_after(text: str, span: Span, spans: Sequence[Span]) -> str:
 
 _PLAIN_NEGATION = re.compile(
     r"\b(?:no|not|without|w/o|sans|minus|ex?c?ep?c?t(?: for)?|excluding|never|nothing(?: with| from| by)?|anything but|anyone but|everything but|avoid|hates?|no more"
-    r"|(?:very )?last thing (?:i|we|he|she|they) (?:really )?(?:need|want)s?(?: (?:right now|now|tonight|today))? (?:is|are|would be)|(?:apart|aside) from|none of (?:the|those|your) (?:ones )?(?:about|with|by|from))"
+    r"|(?:very )?last thing (?:i|we|he|she|they) (?:really )?(?:need|want)s?(?: (?:right now|now|tonight|today))? (?:is|are|would be)|(?:apart|aside) from|none of (?:the|those|your) (?:ones )?(?:about|with|by|from)|none (?:by|with|from|of))"
     r"\s+(?:an?\s+|the\s+|any\s+|more\s+|by\s+|with\s+|from\s+|in\s+)*$"
 )
 _ANY_NEGATION = re.compile(

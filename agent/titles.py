@@ -25,6 +25,8 @@ _SHORT = frozenset([
 _PRONOUNS = frozenset([
     "it", "him", "them", "they", "you", "me", "i", "we", "he", "she", "this", "that", "one", "two", "her's",
 ])  # fmt: skip
+_ANSWERS = frozenset(["no", "yes", "ok", "more", "next", "please", "thanks", "hi", "hello", "none", "stop"])
+"""Words that answer something, whatever is called so."""
 _SMALL = frozenset([
     "the", "a", "an", "of", "in", "on", "and", "to", "my", "is", "for", "at", "it",
 ])  # fmt: skip
@@ -44,6 +46,8 @@ _LISTED = re.compile(r"\s*(?:[,/>]|(?:or|and)\b)\s*")
 
 def evident(text: str, tokens: Sequence[Token], position: int, length: int) -> bool:
     """Return whether case or the words around say that ordinary words are meant as a title."""
+    if length == 1 and tokens[position].folded in _ANSWERS:
+        return False
     if position == 0 and length == len(tokens):
         return True
     words = tokens[position : position + length]

@@ -96,7 +96,7 @@ class Request:
     """What the person wants, in the vocabulary of docs/conventions.md.
 
     Attributes:
-        wish: Free text to search with; names of liked items and what is not wanted are left out.
+        wish: Free text to search with by meaning; names and what is not wanted are left out.
         liked, disliked, seen: Items the message says this of.
         about: Items the message asks about or points at.
         constraints: All that hold for the list of this turn, those of earlier turns included.
@@ -104,6 +104,7 @@ class Request:
         more: True when others than those on the screen are wanted.
         ambiguous: For a name that several items share: the name as typed, and the ids, the one taken first.
         context: Free facts such as device or time of day.
+        words: The telling words of the wish, to search with by word.
     """
 
     act: Act
@@ -117,6 +118,7 @@ class Request:
     more: bool = False
     ambiguous: tuple[tuple[str, tuple[ItemId, ...]], ...] = ()
     context: Mapping[str, str] = field(default_factory=dict[str, str])
+    words: str = ""
 
 
 @dataclass(frozen=True, slots=True)

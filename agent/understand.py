@@ -107,7 +107,7 @@ def _wanted(shares: Mapping[Role, float]) -> Role:
 
 
 def _plainly(message: str, span: Span, role: Role, *, asks: bool) -> Role:
-    if asks and role in ("ignore", "about") and refuses(message, span):
+    if asks and role not in ("exclude", "avoid") and refuses(message, span):
         return "exclude"
     if role in ("exclude", "avoid") and asked_after_all(message, span):
         return "must"

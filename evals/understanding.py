@@ -30,6 +30,7 @@ from vouchrec.agent.annotations import AuthoredTurn, annotation_of, read_message
 from vouchrec.agent.assemble import BUILTIN_MODEL, Agent, open_model, open_second
 from vouchrec.agent.link import Screen
 from vouchrec.agent.opinion import SecondReader, likeliest
+from vouchrec.agent.redial_annotations import read_redial
 from vouchrec.agent.rules import read_by_rules
 from vouchrec.agent.types import Reading, Role, Span
 from vouchrec.agent.understand import read, read_by_model
@@ -183,6 +184,9 @@ def main() -> None:
     """Evaluate from the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--cases", type=Path, required=True, help="JSONL of annotated messages")
+    parser.add_argument(
+        "--data", type=Path, help="folder of the public data sets, where the cases are annotations of ReDial"
+    )
     parser.add_argument("--demo", type=Path, help="folder of the demo workspace (default: a temporary one)")
     parser.add_argument("--model", default=BUILTIN_MODEL, help="builtin, a folder or a Hugging Face name")
     parser.add_argument("--adapter", type=Path, help="a LoRA adapter for it")
@@ -191,7 +195,8 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         workspace = open_builtin(options.demo or Path(folder) / "demo")
         agent = Agent(workspace, open_model(options.model, adapter=options.adapter), open_second(options.model))
-        linked = link_all(agent, read_messages([options.cases]))
+        turns = read_redial(options.data, options.cases) if options.data else read_messages([options.cases])
+        linked = link_all(agent, turns)
         scores = {name: evaluate(linked, reader, name) for name, reader in readers(agent).items()}
         workspace.close()
     text = json.dumps(report(linked, scores), indent=1)

@@ -26,6 +26,8 @@ from vouchrec.retrieval.errors import DataFileError
 from vouchrec.retrieval.types import Item
 
 AUTHORED = Path(__file__).parent / "data"
+REDIAL_ANNOTATIONS = AUTHORED / "redial_annotations.jsonl"
+"""Annotations of messages whose words stay in the data set (`vouchrec.agent.redial_annotations`)."""
 _REFERENCE = re.compile(r"^\[\[(rec1|liked[123])(?:\.([a-z_]+))?\]\]$")
 
 

@@ -23,9 +23,9 @@ from transformers import PreTrainedTokenizerFast
 from vouchrec.agent.annotations import AuthoredTurn, read_messages, role_of
 from vouchrec.agent.link import Linker, Screen
 from vouchrec.agent.llm.tagger import ROLES, Range, TaggerNet, load_tagger_tokenizer, mark, save_tagger
+from vouchrec.agent.redial_annotations import read_redial
 from vouchrec.agent.types import ACTS
-from vouchrec.finetune.examples import AUTHORED, Names, split_groups, vary
-from vouchrec.finetune.redial_messages import read_redial
+from vouchrec.finetune.examples import AUTHORED, REDIAL_ANNOTATIONS, Names, split_groups, vary
 from vouchrec.retrieval.build import builtin_domain, builtin_items
 from vouchrec.retrieval.catalogue import Catalogue
 from vouchrec.retrieval.errors import ConfigError
@@ -200,7 +200,7 @@ def main() -> None:
     catalogue = Catalogue(builtin_items(), builtin_domain())
     linker, tokenizer = Linker(catalogue, np.zeros(len(catalogue), np.float32)), load_tagger_tokenizer()
     turns = read_messages(sorted(AUTHORED.glob("messages_*.jsonl")))
-    turns += read_redial(options.data) if options.data else []
+    turns += read_redial(options.data, REDIAL_ANNOTATIONS) if options.data else []
     kept = split_groups([t.group for t in turns], held_out=config.held_out, seed=SPLIT_SEED)
     learnt = [t for t in turns if t.group not in kept]
     train = list(tag_examples(learnt, linker, tokenizer, copies=config.copies, seed=config.seed))

@@ -29,8 +29,10 @@ from vouchrec.agent.annotations import read_messages
 from vouchrec.agent.link import Linker
 from vouchrec.agent.llm.base import Message
 from vouchrec.agent.llm.local import MARK, best_dtype, load_base, load_tokenizer, render_chat
+from vouchrec.agent.redial_annotations import read_redial
 from vouchrec.finetune.examples import (
     AUTHORED,
+    REDIAL_ANNOTATIONS,
     Example,
     read_reasons,
     reason_examples,
@@ -315,16 +317,19 @@ def _save(
 
 
 def authored_examples(
-    *, copies: int, held_out: float, seed: int, leave_out: Sequence[str] = ()
+    *, copies: int, held_out: float, seed: int, leave_out: Sequence[str] = (), data: Path | None = None
 ) -> tuple[list[Example], list[Example]]:
     """Return (train, validation) examples from the authored data over the built-in catalogue, split by authored line.
 
     Args:
         leave_out: Authored files, by stem, that are not used.
+        data: Folder of the public data sets, for the annotated messages of ReDial; without it they are left out.
     """
     catalogue = Catalogue(builtin_items(), builtin_domain())
     linker = Linker(catalogue, np.zeros(len(catalogue), np.float32))
-    turns = read_messages(sorted(AUTHORED.glob("messages_*.jsonl")))
+    turns = read_messages(sorted(AUTHORED.glob("messages_*.jsonl"))) + (
+        read_redial(data, REDIAL_ANNOTATIONS) if data else []
+    )
     reasons = read_reasons([p for p in sorted(AUTHORED.glob("reasons_*.jsonl")) if p.stem not in leave_out])
     kept = split_groups([x.group for x in (*turns, *reasons)], held_out=held_out, seed=SPLIT_SEED)
     train = list(understanding_examples([t for t in turns if t.group not in kept], linker, copies=copies, seed=seed))
@@ -349,10 +354,15 @@ def main() -> None:
     parser.add_argument(
         "--leave-out", nargs="*", default=[], help="authored files that are not used, such as reasons_2"
     )
+    parser.add_argument("--data", type=Path, help="folder of the public data sets: adds annotated messages of ReDial")
     options = parser.parse_args()
     logging.basicConfig(level=logging.INFO)
     train, validation = authored_examples(
-        copies=options.copies, held_out=options.held_out, seed=options.seed, leave_out=options.leave_out
+        copies=options.copies,
+        held_out=options.held_out,
+        seed=options.seed,
+        leave_out=options.leave_out,
+        data=options.data,
     )
     config = TuneConfig(
         base=options.base,

@@ -41,7 +41,7 @@ class Weights:
     @staticmethod
     def for_reference() -> Weights:
         """Return the weights of a request that names an item to be like: likeness first, the wish tells the difference."""
-        return Weights(semantic=0.7, lexical=0.2, neighbours=1.8, match=1.0)
+        return Weights(semantic=0.7, lexical=0.2, collaborative=0.6, neighbours=1.8, match=1.0)
 
     @staticmethod
     def of_request(query: Query, profile: Profile) -> Weights:

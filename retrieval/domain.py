@@ -84,6 +84,8 @@ class Domain:
         nouns: Other words for an item ("movie", "flick").
         attributes: Declared attributes in order of importance.
         recency: Name of the number or date attribute that says how new an item is; empty for none.
+        esteem: Values that say that an item is well thought of, by attribute; they stand beside popularity where nothing else
+            tells items apart.
         examples: Prompts shown to a new user.
         words: What the values are called in other languages, by language, and as signs (`symbols`).
     """
@@ -95,6 +97,7 @@ class Domain:
     nouns: tuple[str, ...] = ()
     attributes: tuple[Attribute, ...] = ()
     recency: str = ""
+    esteem: Mapping[str, tuple[str, ...]] = field(default_factory=dict[str, tuple[str, ...]])
     examples: tuple[str, ...] = ()
     words: Mapping[str, Vocabulary] = field(default_factory=dict[str, Vocabulary])
 
@@ -194,7 +197,7 @@ def _looks_like_date(text: str) -> bool:
     return len(text) >= 10 and text[4] == "-"
 
 
-_ITEM_KEYS = frozenset({"noun", "plural", "consume", "consumed", "nouns", "recency", "examples"})
+_ITEM_KEYS = frozenset({"noun", "plural", "consume", "consumed", "nouns", "recency", "esteem", "examples"})
 
 
 def _parse_domain(data: Mapping[str, object], where: str) -> Domain:
@@ -211,6 +214,12 @@ def _parse_domain(data: Mapping[str, object], where: str) -> Domain:
     recency = _string(item, "recency", "", where)
     if recency and recency not in {a.name for a in attributes}:
         raise ConfigError(f"{where}: recency names '{recency}', which is not a declared attribute.")
+    esteem = {
+        name: _strings(values, f"{where} esteem")
+        for name, values in _table(item.get("esteem", {}), f"{where} esteem").items()
+    }
+    if not esteem.keys() <= {a.name for a in attributes}:
+        raise ConfigError(f"{where}: esteem names an attribute that is not declared.")
     default = Domain()
     noun = _string(item, "noun", default.noun, where)
     return Domain(
@@ -221,6 +230,7 @@ def _parse_domain(data: Mapping[str, object], where: str) -> Domain:
         nouns=_strings(item.get("nouns", ()), f"{where} nouns"),
         attributes=attributes,
         recency=recency,
+        esteem=esteem,
         examples=_strings(item.get("examples", ()), f"{where} examples"),
         words=parse_vocabularies(data.get("words", {}), where),
     )

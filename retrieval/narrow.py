@@ -13,9 +13,6 @@ import numpy as np
 from vouchrec.retrieval.catalogue import Catalogue, fold
 from vouchrec.retrieval.types import Constraint, RowMask
 
-ROOM = 2
-"""A wish for an open attribute (a mood, a theme) is kept while this many times the wanted number of items is left."""
-
 
 def narrow(catalogue: Catalogue, constraints: Sequence[Constraint], allowed: RowMask, n: int) -> RowMask:
     """Return the allowed rows that also keep the soft constraints, as many of these as leave enough to choose from.
@@ -34,7 +31,7 @@ def narrow(catalogue: Catalogue, constraints: Sequence[Constraint], allowed: Row
             allowed = kept
     for constraint in sorted((c for c in constraints if c.strength == "soft"), key=lambda c: _rank(catalogue, c)):
         kept = allowed & catalogue.mask([constraint])
-        if int(kept.sum()) >= n * (1 if _rank(catalogue, constraint) < 2 else ROOM):
+        if int(kept.sum()) >= n:
             allowed = kept
     return allowed
 

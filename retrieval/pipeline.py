@@ -209,7 +209,7 @@ def _signals(workspace: Workspace, query: Query, profile: Profile) -> _Signals:
     semantic, lexical = np.zeros(size, np.float32), np.zeros(size, np.float32)
     if query.wish.strip():
         semantic = semantic_scale(workspace.index.similarities(workspace.embedder.encode([query.wish])[0]))
-        for row, score in workspace.lexical.search(query.wish, CANDIDATES * 4):
+        for row, score in workspace.lexical.search(query.words or query.wish, CANDIDATES * 4):
             lexical[row] = score
         lexical, _ = unit_scale(lexical)
     history = _weighed_history(workspace, query, profile)
@@ -270,7 +270,7 @@ def _candidates(workspace: Workspace, query: Query, signals: _Signals, allowed: 
     if soft:
         rows.update(dict.fromkeys(_top(_match(workspace, soft), allowed, CANDIDATES, positive=True)))
     if len(rows) < CANDIDATES or not query.wish.strip():
-        rows.update(dict.fromkeys(_top(workspace.popularity, allowed, CANDIDATES, positive=False)))
+        rows.update(dict.fromkeys(_top(workspace.standing, allowed, CANDIDATES, positive=False)))
     return list(rows)
 
 
@@ -291,13 +291,14 @@ def _scores(
 ) -> dict[Source, npt.NDArray[np.float32]]:
     soft = [c for c in query.constraints if c.strength == "soft"]
     match = _match(workspace, soft)[rows] if soft else np.zeros(len(rows), np.float32)
+    popularity = workspace.popularity if query.is_silent and signals.history else workspace.standing
     return {
         "semantic": signals.semantic[rows],
         "lexical": signals.lexical[rows],
         "collaborative": signals.collaborative[rows],
         "neighbours": signals.neighbours[rows],
         "match": match,
-        "popularity": workspace.popularity[rows],
+        "popularity": popularity[rows],
         "recency": workspace.recency[rows],
     }
 

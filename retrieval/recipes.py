@@ -291,8 +291,12 @@ def film_domain(present: Iterable[str]) -> Domain:
     wanted = set(present)
     films = load_domain(Path(__file__).parent / "builtin" / "films.toml")
     tags = Attribute(name="tags", label="tag", phrase="tagged {value}", strict=False)
-    attributes = tuple(a for a in (*films.attributes, tags) if a.name in wanted)
-    return replace(films, attributes=attributes, examples=EXAMPLES, recency="year" if "year" in wanted else "")
+    attributes = tuple(
+        a if a.implies in wanted else replace(a, implies="") for a in (*films.attributes, tags) if a.name in wanted
+    )
+    esteem = {name: values for name, values in films.esteem.items() if name in wanted}
+    recency = "year" if "year" in wanted else ""
+    return replace(films, attributes=attributes, examples=EXAMPLES, recency=recency, esteem=esteem)
 
 
 def domain_toml(domain: Domain) -> str:

@@ -112,12 +112,13 @@ class Query:
     """What is wanted now.
 
     Attributes:
-        wish: Free text that is searched by meaning and by word; may be empty.
+        wish: Free text that is searched by meaning, as people say it; may be empty.
         constraints: Hard and soft conditions.
         similar_to: Items this request asks for more of.
         unlike: Items this request wants to get away from; not recommended, and what resembles them ranks lower.
         exclude: Items that must not come back (already shown, for instance).
         n: How many recommendations.
+        words: What is searched by word: the telling words of the wish; the wish itself where empty.
     """
 
     wish: str = ""
@@ -126,6 +127,12 @@ class Query:
     unlike: tuple[ItemId, ...] = ()
     exclude: tuple[ItemId, ...] = ()
     n: int = 5
+    words: str = ""
+
+    @property
+    def is_silent(self) -> bool:
+        """True when nothing is said: no wish and no item to be like."""
+        return not self.wish.strip() and not self.similar_to
 
 
 @dataclass(frozen=True, slots=True)

@@ -107,6 +107,10 @@ def write_settings(folder: Path, settings: WorkspaceSettings) -> None:
     temporary.replace(folder / SETTINGS_FILE)
 
 
+_MUCH_ESTEEM = 2
+"""Values of esteem from which an item is as well thought of as any."""
+
+
 class Workspace:
     """An open workspace: everything `recommend` needs, shared by all conversations of a process.
 
@@ -141,6 +145,7 @@ class Workspace:
         self._column_rows = np.zeros(0, np.int64)
         self.popularity: ItemVector = np.zeros(0, np.float32)
         self.recency: ItemVector = np.zeros(0, np.float32)
+        self.standing: ItemVector = np.zeros(0, np.float32)
         self._align()
 
     @staticmethod
@@ -271,6 +276,20 @@ class Workspace:
         free = itertools.count(len(self.catalogue))
         return [self.catalogue.row(i.id) if i.id in self.catalogue else next(free) for i in batch]
 
+    def _standing(self) -> ItemVector:
+        """Popularity, or where the domain names values of esteem its mean with the share of them, (n_items,) float32 in [0, 1].
+
+        Ratings are of their years: what was new while they were collected is popular. Esteem is not.
+        """
+        esteem = self.domain.esteem
+        if not any(esteem.values()):
+            return self.popularity
+        held = np.zeros(len(self.catalogue), np.float32)
+        for attribute, values in esteem.items():
+            for value in values:
+                held[list(self.catalogue.rows_with(attribute, value))] += 1
+        return (0.5 * self.popularity + 0.5 * np.minimum(held / _MUCH_ESTEEM, 1.0)).astype(np.float32)
+
     def _align(self) -> None:
         """Bring row-aligned vectors in line with the catalogue."""
         size = len(self.catalogue)
@@ -281,6 +300,7 @@ class Workspace:
             known = self._column_rows >= 0
             popularity[self._column_rows[known]] = np.log1p(self.scorer.popularity[known])
         self.popularity = popularity / max(float(popularity.max(initial=0)), 1.0)
+        self.standing = self._standing()
         self.recency = (
             _ranks(self.catalogue.numbers(self.domain.recency)) if self.domain.recency else np.zeros(size, np.float32)
         )

@@ -21,10 +21,13 @@ GENRES = frozenset(
 )
 MOODS = frozenset(
     listed(
-        "bittersweet, bleak, brooding, charming, cosy, creepy, cynical, dark, darkly funny, dreamlike, eerie, elegant, epic, "
+        "bittersweet, bleak, brooding, charming, cosy, creepy, cynical, dark, darkly funny, dreamlike, eerie, "
+        "elegant, epic, "
         "exhilarating, feel-good, funny, gentle, gritty, haunting, heartwarming, hopeful, intense, intimate, "
-        "irreverent, lighthearted, lyrical, meditative, melancholy, mind-bending, moving, nostalgic, offbeat, playful, "
-        "provocative, quirky, raw, romantic, sad, satirical, scary, sentimental, sexy, silly, slow-burning, spare, stylish, surreal, suspenseful, "
+        "irreverent, lighthearted, lyrical, meditative, melancholy, mind-bending, moving, nostalgic, offbeat, "
+        "playful, "
+        "provocative, quirky, raw, romantic, sad, satirical, scary, sentimental, sexy, silly, slow-burning, "
+        "spare, stylish, surreal, suspenseful, "
         "sweeping, tender, tense, thought-provoking, tragic, uplifting, violent, warm, whimsical, witty"
     )
 )

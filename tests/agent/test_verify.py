@@ -67,7 +67,7 @@ def test_true_texts_are_supported(verifier: Verifier, plan: Plan, recommendation
         ("Alien had Sigourney Weaver in 1986 too.", "number: 1986"),
         ("At 2.5 hours it gives Sigourney Weaver more room than Alien.", "number: 2.5"),
         ("A western with Sigourney Weaver, like Alien.", "genre: western"),
-        ("A romantic comedy with Sigourney Weaver, like Alien.", "genre: romantic comedy"),
+        ("A romantic comedy with Sigourney Weaver, like Alien.", "subgenre: romantic comedy"),
         ("Like Alien and Blade Runner, it has Sigourney Weaver.", "title: Blade Runner"),
         ("Like Alien and The Thing, it has Sigourney Weaver.", "title: The Thing"),
         ("A Japanese film with Sigourney Weaver, like Alien.", "country: Japanese"),

@@ -109,7 +109,7 @@ def test_the_hash_changes_with_any_field_and_not_with_order():
 
 
 def test_the_text_of_an_item_has_all_of_it():
-    assert item_text(Item("a", "A", "Words.", {"x": 1, "y": ("p", "q")}, ("B",))) == "A. B. x: 1. y: p, q. Words."
+    assert item_text(Item("a", "A", "Words.", {"x": 1, "y": ("p", "q")}, ("B",))) == "A. B. Words.. x: 1. y: p, q"
 
 
 # ---- folding ------------------------------------------------------------------------------------------------------

@@ -1,8 +1,8 @@
-"""Messages of ReDial annotated for training: the annotations are the project's own, the words stay in the data set.
+"""Messages of ReDial annotated for training and for measuring: the annotations are ours, the words stay in the data set.
 
-`finetune/data/redial_annotations.jsonl` names for each message its dialogue and turn, its act, and its marked parts as
-character offsets with kind and role, so that no sentence of the data set stands in the project. Li et al., "Towards Deep
-Conversational Recommendations", NeurIPS 2018; CC BY 4.0.
+A file of annotations names for each message its dialogue and turn, its act, and its marked parts as character offsets with kind and
+role, so that no sentence of the data set stands in the project. Li et al., "Towards Deep Conversational Recommendations",
+NeurIPS 2018; CC BY 4.0.
 """
 
 from __future__ import annotations
@@ -17,10 +17,8 @@ from typing import Any
 
 from vouchrec.agent.annotations import Annotation, AuthoredTurn
 from vouchrec.agent.types import ACTS, ITEM_ROLES, VALUE_ROLES
-from vouchrec.finetune.examples import AUTHORED
 from vouchrec.retrieval.errors import DataFileError
 
-ANNOTATIONS = AUTHORED / "redial_annotations.jsonl"
 _YEAR = re.compile(r"\s*\(\d{4}\)\s*$")
 
 
@@ -42,11 +40,12 @@ def turns_of(dialogue: Mapping[str, Any]) -> list[str]:
     return turns
 
 
-def read_redial(data: Path, annotations: Path = ANNOTATIONS) -> list[AuthoredTurn]:
+def read_redial(data: Path, annotations: Path) -> list[AuthoredTurn]:
     """Read the annotated messages.
 
     Args:
         data: Folder with `redial/train.jsonl.xz`.
+        annotations: File of annotations.
 
     Raises:
         DataFileError: A file is absent, a line is malformed, or a text is not the one that was annotated.
