@@ -550,3 +550,50 @@ def test_common_words_with_a_verdict_or_in_a_list(linker: Linker, text: str, exp
 )
 def test_common_words_beside_a_verdict(linker: Linker, text: str) -> None:
     assert titles(linker.link(text)) == []
+
+
+# ---- values misspelt, places spoken of, and answers that are no titles -------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [("a horror comdey", "comedy"), ("a good wetsern", "western"), ("animaton for my kids", "animation")],
+)
+def test_a_misspelt_value_is_found(full_linker: Linker, text: str, expected: str) -> None:
+    assert expected in [
+        c.value for s in full_linker.link(text) for c in s.constraints if s.guess or c.value == expected
+    ]
+
+
+@pytest.mark.parametrize("text", ["comedic timing in a comment", "a beer with Wendy", "the comet was coming"])
+def test_a_word_of_the_language_is_no_misspelling(full_linker: Linker, text: str) -> None:
+    assert not [s for s in full_linker.link(text) if s.guess and s.kind == "genres"]
+
+
+@pytest.mark.parametrize(
+    ("text", "attribute"),
+    [
+        ("something about Vietnam", "settings"),
+        ("set in Japan", "settings"),
+        ("a film from Japan", "countries"),
+        ("Japanese films", "countries"),
+    ],
+)
+def test_a_place_is_where_a_film_is_set_or_made(full_linker: Linker, text: str, attribute: str) -> None:
+    assert [s.kind for s in full_linker.link(text)] == [attribute]
+
+
+def test_a_subgenre_asks_for_its_genre_too(full_linker: Linker) -> None:
+    (span,) = full_linker.link("a courtroom drama")
+    assert [(c.attribute, c.value) for c in span.constraints] == [("subgenres", "courtroom drama"), ("genres", "drama")]
+
+
+@pytest.mark.parametrize("text", ["No.", "no", "More please", "ok"])
+def test_an_answer_is_no_title(full_linker: Linker, text: str) -> None:
+    assert titles(full_linker.link(text)) == []
+
+
+def test_a_possessive_without_apostrophe_names_the_person(full_linker: Linker) -> None:
+    assert [s.constraints[0].value for s in full_linker.link("nolans best film") if s.kind == "person"] == [
+        "Christopher Nolan"
+    ]

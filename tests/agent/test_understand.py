@@ -348,3 +348,44 @@ def test_an_unwanted_word_rules_out_all_that_it_can_mean() -> None:
     }
     wanted = request(films, "war is fine after all", "critique", {"war": "must"}, talk)
     assert {(c.attribute, c.op, c.value) for c in wanted.constraints} == {("genres", "is", "war")}
+
+
+# ---- what follows on a wish before it ---------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("follow", "expected"),
+    [
+        ("any from before then?", {("year", "max", 1979.0)}),
+        ("and the decade after?", {("year", "min", 1990.0), ("year", "max", 1999.0)}),
+        ("the previous decade?", {("year", "min", 1970.0), ("year", "max", 1979.0)}),
+        ("anything after that?", {("year", "min", 1990.0)}),
+    ],
+)
+def test_years_move_with_those_before(linker: Linker, follow: str, expected: set[tuple[str, str, float]]) -> None:
+    talk = conversation()
+    request(linker, "a comedy from the 80s", "recommend", {"comedy": "must", "from the 80s": "must"}, talk)
+    made = request(linker, follow, "critique", {}, talk)
+    assert {(c.attribute, c.op, c.value) for c in made.constraints if c.attribute == "year"} == expected
+    assert ("genres", "is", "comedy", "hard") in conditions(made)
+
+
+@pytest.mark.parametrize("follow", ["and with Harrison Ford?", "but in black and white", "under 100 minutes"])
+def test_a_short_addition_keeps_the_wish(linker: Linker, follow: str) -> None:
+    talk = conversation()
+    request(linker, "a comedy from the 80s", "recommend", {"comedy": "must", "from the 80s": "must"}, talk)
+    spans = linker.link(follow, Screen(talk.shown, talk.focus))
+    made = request(linker, follow, "recommend", {s.text: "must" for s in spans}, talk)
+    assert ("genres", "is", "comedy", "hard") in conditions(made)
+
+
+def test_a_new_kind_is_a_new_wish(linker: Linker) -> None:
+    talk = conversation()
+    request(linker, "a comedy from the 80s", "recommend", {"comedy": "must", "from the 80s": "must"}, talk)
+    made = request(linker, "a western", "recommend", {"western": "must"}, talk)
+    assert conditions(made) == {("genres", "is", "western", "hard")}
+
+
+def test_only_the_sentences_that_ask_are_searched_for(linker: Linker) -> None:
+    text = "My sister slammed the door on me. I want something funny. It rained all day."
+    assert request(linker, text, "recommend", {"funny": "prefer"}).wish == "I want something funny."

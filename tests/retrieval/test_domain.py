@@ -72,6 +72,8 @@ def test_defaults(tmp_path: Path):
         ('[item]\nnouns = "movie"\n', "nouns must be a list of strings"),
         ("[item]\nexamples = [1]\n", "examples must be a list of strings"),
         ('[item]\nrecency = "year"\n' + GENRES, "recency names 'year', which is not a declared attribute"),
+        ("[item]\nesteem = { praise = ['loved'] }\n" + GENRES, "esteem names an attribute that is not declared"),
+        ("[attributes.kinds]\nimplies = 'genres'\n", "implies names 'genres', which is not a declared attribute"),
         ("item = 3\n", "[item] must be a table"),
         ("attributes = 3\n[item]\n", "attributes must be a table"),
         ("[attributes]\ngenres = 3\n", "[attributes.genres] must be a table"),
