@@ -55,6 +55,7 @@ def normal(text: str) -> str:
     return plain.removesuffix("'s") if plain.endswith("'s") and len(plain) > 3 else plain
 
 
+@lru_cache(maxsize=65_536)
 def name_key(name: str) -> tuple[str, ...]:
     """Return the folded words of a name, as `tokenize` would see them."""
     return tuple(token.folded for token in tokenize(name))
