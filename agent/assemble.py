@@ -38,7 +38,7 @@ class Agent:
         self.model = model
         self.second = second
         self.reranks = reranks
-        self.linker = Linker(workspace.catalogue, workspace.popularity)
+        self.linker = Linker(workspace.catalogue, workspace.standing)
         self.verifier = Verifier(workspace.catalogue, self.linker.gazetteer)
         self.explicit_ratings = is_explicit([i.value for i in workspace.store.interactions()])
         self._lock = threading.Lock()

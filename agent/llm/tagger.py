@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,6 +31,8 @@ LONGEST = 300
 """Tokens of a message that are read; spans beyond them get no opinion."""
 LONGEST_BEFORE = 40
 """Tokens kept of the person's previous message."""
+_OWN = re.compile(r"\b(?:my|our|your|his|her|their)\s+(?:\w+\s+)?$", re.IGNORECASE)
+"""Before whom somebody speaks of people of theirs: "my grandmother" names no lead character."""
 _WEIGHTS, _ABOUT = "tagger.safetensors", "tagger.json"
 Range: TypeAlias = tuple[int, int, int]
 """Positions of a span's opening mark, its first token and its closing mark."""
@@ -131,6 +134,7 @@ class SpanTagger:
         try:
             about = json.loads((folder / _ABOUT).read_text(encoding="utf-8"))
             weights = load_file(folder / _WEIGHTS)
+            self._learnt = frozenset(str(kind) for kind in about["kinds"]) if "kinds" in about else None
             if about["encoder"] != _fingerprint(self._net):
                 raise ValueError("it was made from other encoder weights")
             missing, unexpected = self._net.load_state_dict(weights, strict=False)
@@ -151,6 +155,9 @@ class SpanTagger:
         found: list[Mapping[Role, float]] = []
         for span, logits in zip(spans, roles, strict=False):
             allowed = torch.tensor([r in span.roles for r in ROLES])
+            # Of a kind that no author marked it only learnt that nobody did, and can't say that nothing is meant.
+            if self._learnt is not None and span.kind not in self._learnt and not _OWN.search(text[: span.start]):
+                allowed &= torch.tensor([r != "ignore" for r in ROLES])
             shares = torch.softmax(logits.masked_fill(~allowed, -torch.inf), dim=-1).tolist()
             found.append({r: p for r, p in zip(ROLES, shares, strict=True) if r in span.roles})
         found += [{} for _ in spans[len(found) :]]
