@@ -36,7 +36,11 @@ _NARROWS = re.compile(
     r"\b(?:narrow|keep|(?:out )?of (?:these|those|them|the (?:list|\w+ you))|among (?:these|those|them)|from (?:these|those|this list)|remove|drop|replace|swap)\b",
     re.IGNORECASE,
 )
-_WHICH = re.compile(r"\bwhich(?:\s+one)?\s+(?:is|of|would|should)\b|\bbetter\b[^.!?]*\?", re.IGNORECASE)
+_WHICH = re.compile(
+    r"\bwhich(?:\s+one)?(?:\s+of\s+the\s+(?:first\s+|last\s+)?two)?\s+is\s+(?:the\s+)?(?:better|best|more|less|most|\w+er|\w+est)\b"
+    r"|\bbetter\b[^.!?]*\?",
+    re.IGNORECASE,
+)
 _WHY = re.compile(r"\s*(?:but\s+|and\s+|so\s+)?why\b(?!\s+not\b)", re.IGNORECASE)
 _LONGEST_WISH = 300
 _WANTED_MARK = "\x01"

@@ -60,7 +60,7 @@ def card_facts(item: Item, domain: Domain) -> CardFacts:
         credits=_phrased(item, people[0], 2) if people else "",
         kinds=item.values(hard[0].name)[:3] if hard else (),
         more=tuple((a.label or a.name, attribute_text(item, a)) for a in rest),
-        tags=tuple(v for pair in _interleave([item.values(a.name)[:3] for a in soft]) for v in pair)[:5],
+        tags=tuple(dict.fromkeys(v for pair in _interleave([item.values(a.name)[:3] for a in soft]) for v in pair))[:5],
     )
 
 

@@ -229,7 +229,7 @@ def test_added_item_is_recommended_and_named_at_once(agent: Agent, talk: Talk) -
         ("who directed Blade Runner?", "Blade Runner is directed by Ridley Scott."),
         ("how long is Blade Runner?", "Blade Runner is 117 minutes long."),
         ("when was Blade Runner made?", "Blade Runner is from 1982."),
-        ("where is Blade Runner from?", "Blade Runner is from United States."),
+        ("where is Blade Runner from?", "Blade Runner is from the United States."),
     ],
 )
 def test_questions_are_answered_from_the_record(talk: Talk, question: str, answer: str) -> None:
