@@ -75,7 +75,7 @@ bench-quality: $(DEV)  ## Measure understanding, reasons and broken constraints;
 	@$(if $(DATA_FOLDER),$(BIN)/python -m vouchrec.evals.histories --data "$(DATA_FOLDER)",true)
 	@$(if $(DATA_FOLDER),for name in implicit_ml1m sequential explicit second_domain; do \
 		$(BIN)/python -m vouchrec.evals.benchmarks.$$name --data "$(DATA_FOLDER)" --out "runs/$$name" || exit 1; done,true)
-	@$(if $(DATA_FOLDER),$(BIN)/python -m vouchrec.evals.redial --data "$(DATA_FOLDER)" --out runs/redial --no-meaning,true)
+	@$(if $(DATA_FOLDER),$(BIN)/python -m vouchrec.evals.redial --data "$(DATA_FOLDER)" --out runs/redial --test,true)
 
 docs: $(DEV)  ## Write the generated pages and parts of pages anew
 	@echo "Writing docs/cli.md, and the tree and the results of README.md."
