@@ -167,6 +167,10 @@ _LEADS = {
     "moods]]": "something",
     "year]]": "from",
     "runtime]]": "runs",
+    "subgenres]]": "is",
+    "settings]]": "set in",
+    "characters]]": "about",
+    "qualities]]": "is",
 }
 
 
