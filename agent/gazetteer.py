@@ -54,7 +54,6 @@ class Gazetteer:
         self._popularity = popularity
         self._entries: dict[tuple[str, ...], Entry] = defaultdict(Entry)
         self._title_strings: dict[str, tuple[str, ...]] = {}
-        self._value_names: dict[str, tuple[str, ...]] = {}
         self._domain_words: set[str] = set()
         for row in range(len(catalogue)):
             self.add_item(row)
@@ -64,6 +63,11 @@ class Gazetteer:
         for attribute in catalogue.domain.attributes:
             if attribute.implies:
                 self._add_implied(attribute)
+        self._value_names = {
+            " ".join(key): key
+            for key, entry in self._entries.items()
+            if entry.values and not entry.items and not entry.people and len(key) <= 2 and len(" ".join(key)) > 4
+        }
         for word in (catalogue.domain.noun, catalogue.domain.plural, *catalogue.domain.nouns):
             self._domain_words.update(name_key(word))
         # A word that descriptions write small is no name by itself: "judge", "hill", "park".
@@ -173,12 +177,6 @@ class Gazetteer:
 
         One wrong, missing, additional or exchanged letter is allowed, two in long words.
         """
-        if not self._value_names:
-            self._value_names.update(
-                (" ".join(key), key)
-                for key, entry in self._entries.items()
-                if entry.values and not entry.items and not entry.people and len(key) <= 2 and len(" ".join(key)) > 4
-            )
         cutoff = 1 if len(words) < _LONG_WORD else 2
         found = process.extractOne(words, self._value_names.keys(), scorer=OSA.distance, score_cutoff=cutoff)
         return self._value_names[found[0]] if found and found[0][0] == words[0] else None

@@ -46,7 +46,7 @@ class Outcome:
 
 def judge(workspace: Workspace, cases: Sequence[Mapping[str, Any]]) -> Iterator[Outcome]:
     """Yield the verdicts on every case."""
-    linker = Linker(workspace.catalogue, workspace.popularity)
+    linker = Linker(workspace.catalogue, workspace.standing)
     verifier = Verifier(workspace.catalogue, linker.gazetteer)
     for case in cases:
         recommendation, query = _recommendation(workspace, case)

@@ -178,7 +178,7 @@ def _system(options: EvalOptions, workspace: Workspace, model: LanguageModel | N
 
     if options.chat_url or model is None:
         chat = RemoteModel(options.chat_model, options.chat_url, api_key=options.settings.api_key)
-        return ChatSystem(chat, Linker(workspace.catalogue, workspace.popularity), workspace.domain)
+        return ChatSystem(chat, Linker(workspace.catalogue, workspace.standing), workspace.domain)
     return VouchSystem(Agent(workspace, model))
 
 
